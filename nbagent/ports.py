@@ -1,0 +1,256 @@
+"""The Protocols that the layers meet at: Model, Tool, Toolset, Asker, Observer, Store.
+
+The runtime knows models, toolsets, stores and whoever is asked only by what stands here; the modules that know
+pydantic-ai, MCP, SQLite or ipywidgets implement it. Below: `events`, `session`. Above: everything else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from nbagent.events import Action, Event
+from nbagent.session import Message, Session, Usage
+
+# ---------------------------------------------------------------- models
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is told it: name, description and the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What a model is asked.
+
+    Parameters
+    ----------
+    messages
+        The live history, oldest first; calls and results are paired.
+    instructions
+        The agent's standing instructions.
+    tools
+        The tools that the model may call.
+    output_schema
+        The JSON schema of the final answer, where the agent has an output type.
+    """
+
+    messages: Sequence[Message]
+    instructions: str = ""
+    tools: Sequence[ToolSpec] = ()
+    output_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of text."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of reasoning."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call; the pieces of one call share `id`, and their `arguments` join to JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+ModelChunk = TextDelta | ReasoningDelta | ToolCallDelta | Usage
+
+
+class Model(Protocol):
+    """A language model: turns a request into a stream of chunks; raises `nbagent.errors.ModelError`."""
+
+    @property
+    def name(self) -> str:
+        """The name that users see, such as ``gpt-5-mini``."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
+        """The answer, in pieces; closing the iterator stops the generation."""
+        ...
+
+
+# ---------------------------------------------------------------- asking the user
+
+
+@dataclass(frozen=True, slots=True)
+class ElicitationResult:
+    """The user's answer: `action` is MCP's accept, decline or cancel; `content` is set for accept alone.
+
+    `note` says why where nobody answered ("declined: no front end can show a form here"); the model reads it.
+    """
+
+    action: Action
+    content: dict[str, Any] | None = None
+    note: str = ""
+
+
+class Asker(Protocol):
+    """Asks the user on behalf of one stream. A stream that ends answers its open questions with ``cancel``."""
+
+    @property
+    def stream_id(self) -> str:
+        """The stream that asks."""
+        ...
+
+    async def ask(
+        self,
+        message: str,
+        schema: Mapping[str, Any] | None = None,
+        *,
+        url: str | None = None,
+        source: str = "",
+        tool_call_id: str | None = None,
+    ) -> ElicitationResult:
+        """Put a question to the user and wait; never raises for a user who does not answer."""
+        ...
+
+
+# ---------------------------------------------------------------- tools
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool call came to: the text that the model reads, MCP content blocks beside it, and whether it failed."""
+
+    text: str
+    is_error: bool = False
+    content: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(slots=True)
+class ToolContext:
+    """What a running call may use; `current_call` holds it while the tool's code runs, also on its thread.
+
+    Parameters
+    ----------
+    asker
+        Asks the user through the stream that made the call.
+    tool_call_id, tool_name, agent_name
+        Which call this is.
+    session
+        The stream's session.
+    emit_output
+        Adds text (or a MIME bundle) to the call's card; from any thread; dropped once the call has ended.
+    stop
+        Set when the call is cancelled: a thread reads it by `nbagent.cancelled()`.
+    on_thread
+        The tool's code runs on a thread of its own right now, where nothing can stop it.
+    abandoned
+        The call was cancelled while it was on its thread, which may still run.
+    """
+
+    asker: Asker
+    tool_call_id: str
+    tool_name: str
+    agent_name: str
+    session: Session
+    emit_output: Callable[[str, Mapping[str, Any] | None], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+    on_thread: bool = False
+    abandoned: bool = False
+
+
+current_call: ContextVar[ToolContext | None] = ContextVar("nbagent_current_call", default=None)
+"""The call whose tool is running in this context, or None."""
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """Something that a model can call."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Name, description, schema of the arguments."""
+        ...
+
+    @property
+    def toolset(self) -> str:
+        """The toolset's name, or "" for a function of the user's own."""
+        ...
+
+    @property
+    def asks_approval(self) -> bool:
+        """Whether a call may hurt, so that the user is asked first."""
+        ...
+
+    async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Run it with validated arguments.
+
+        Raises
+        ------
+        ToolError
+            With words for the model; any other exception is reported by its type and text.
+        """
+        ...
+
+
+@runtime_checkable
+class Toolset(Protocol):
+    """A source of tools."""
+
+    @property
+    def name(self) -> str:
+        """The name that users see."""
+        ...
+
+    def open(self, asker: Asker) -> AbstractAsyncContextManager[Sequence[Tool]]:
+        """Lend the tools to one stream, inside whose task this is entered and left.
+
+        Raises
+        ------
+        ToolsUnavailable
+            They cannot be had; the message says what to do.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End what the toolset keeps warm between streams; idempotent."""
+        ...
+
+
+# ---------------------------------------------------------------- watching and keeping
+
+
+class Observer(Protocol):
+    """Watches streams from its own queue and task: slow or failing, it neither stalls nor kills a stream."""
+
+    @property
+    def lossless(self) -> bool:
+        """True: the queue grows as it must. False: under load the oldest events are lost, and counted."""
+        ...
+
+    async def on_event(self, event: Event) -> None:
+        """Take one event, in order."""
+        ...
+
+
+class Store(Observer, Protocol):
+    """Keeps sessions: an observer of every event that can also give a session back."""
+
+    async def load(self, session_id: str) -> Session | None:
+        """The session, valid for every provider, or None."""
+        ...
+
+    async def save(self, session: Session) -> None:
+        """Keep the session as it stands after a turn."""
+        ...

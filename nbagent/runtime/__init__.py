@@ -1,0 +1,29 @@
+"""The stream runtime: lifecycle, bridge, turn loop, tool calls, observers.
+
+    runtime    Runtime: starts streams, takes answers      ── the public face
+    stream     Stream: the consumer's handle
+    run        one stream's producer: lifetime and finalizer
+    ├── loop        one turn: prompt, model, tools
+    │   ├── toolbox     the run's tools, by name
+    │   └── hooking     the agent's hooks, called and told of
+    ├── calls       the tool calls of a run
+    │   └── output      a running tool's output, from any thread
+    ├── questions   what the run asks; answers: what counts as an answer
+    ├── bridge      live streams and pending questions
+    ├── channel     producer to consumer, bounded
+    ├── observers   the fan-out
+    ├── turn        the history, valid at every instant
+    └── live        the list of live runs of the process
+    asking     nbagent.ask, ask_sync, cancelled
+    sync       nbagent.run_sync
+
+It works without IPython, ipykernel or ipywidgets installed.
+"""
+
+from __future__ import annotations
+
+from nbagent.runtime.live import live_runs
+from nbagent.runtime.runtime import Runtime
+from nbagent.runtime.stream import Stream
+
+__all__ = ["Runtime", "Stream", "live_runs"]

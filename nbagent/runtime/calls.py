@@ -1,0 +1,220 @@
+"""The tool calls of one run: checked, approved, made in parallel, and each answered exactly once.
+
+Between `loop` (which hands over a message's calls) and the tools. Each call is a plain asyncio task of its own, and not
+a child of an anyio task group: a cancelled tool gets one CancelledError and may then await its cleanup, within the
+grace that `run` grants, where an anyio scope would cancel each await of that cleanup too.
+
+It guarantees: one `tool_call_response` for each `tool_call`, recorded by the tool's end or by the finalizer,
+whichever is first; what a tool raises ends its call and never the run, save an interrupt; a note on why nobody
+answered reaches the model with the call's result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nbagent.errors import Interrupted, ToolError
+from nbagent.events import Error, ToolCallConfirmation, ToolCallOutput, ToolCallResponse, ToolCallStarted
+from nbagent.permissions import decide
+from nbagent.ports import Tool, ToolContext, ToolResult, current_call
+from nbagent.runtime.hooking import fire
+from nbagent.runtime.output import CallOutput
+from nbagent.runtime.toolbox import Toolbox
+from nbagent.runtime.turn import CUT_SHORT
+from nbagent.session import ToolCall
+
+if TYPE_CHECKING:
+    from nbagent.runtime.run import Run
+
+ABANDONED = "This call was cut short: the tool runs on a thread that cannot be stopped, and its late result is dropped."
+
+
+class _Refused(Exception):
+    """The call may not be made; the words are for the model."""
+
+
+@dataclass(slots=True)
+class _Call:
+    call: ToolCall
+    tool: Tool | None
+    context: ToolContext
+    output: CallOutput
+    begun: float
+    notes: list[str] = field(default_factory=list[str])
+
+
+class Calls:
+    """One run's tool calls."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._open: dict[str, _Call] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def make(self, calls: list[ToolCall], toolbox: Toolbox) -> None:
+        """Make the calls of one message, in parallel, until each has its response."""
+        opened = [self._begin(call, toolbox) for call in calls]
+        for one in opened:
+            await self._run.emit(
+                ToolCallStarted,
+                tool_call_id=one.call.id,
+                name=one.call.name,
+                arguments=one.call.arguments,
+                toolset=one.tool.toolset if one.tool else "",
+            )
+        tasks = [self._run.loop.create_task(self._perform(one, toolbox)) for one in opened]
+        self._tasks.update(tasks)
+        for task in tasks:
+            task.add_done_callback(self._tasks.discard)
+        await asyncio.wait(tasks)
+        for task in tasks:
+            task.result()
+
+    def note(self, tool_call_id: str | None, note: str) -> None:
+        """Add a note that the model reads with the call's result; without an id, with the latest open call's."""
+        if note and self._open:
+            call = self._open.get(tool_call_id or "") or next(reversed(self._open.values()))
+            call.notes.append(note)
+
+    # ------------------------------------------------------------ the end of the run
+
+    def stop(self) -> None:
+        """Cancel what runs; threads are told, and read it by `nbagent.cancelled()`."""
+        for one in self._open.values():
+            one.context.stop.set()
+        for task in self._tasks:
+            task.cancel()
+
+    def record_missing(self) -> None:
+        """Record a response for every call that has none."""
+        for one in tuple(self._open.values()):
+            on_thread = one.context.on_thread
+            one.context.abandoned = on_thread
+            text, state = (ABANDONED, "abandoned") if on_thread else (CUT_SHORT, "cancelled")
+            self._respond(one, ToolResult(text, is_error=True), state)
+
+    async def ended(self) -> None:
+        """Wait until no call's task is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # ------------------------------------------------------------ one call
+
+    def _begin(self, call: ToolCall, toolbox: Toolbox) -> _Call:
+        run = self._run
+
+        def emit(text: str, data: Mapping[str, Any] | None) -> None:
+            run.record(ToolCallOutput, tool_call_id=call.id, content=text, data=data)
+
+        output = CallOutput(run.loop, emit)
+        context = ToolContext(run.questions, call.id, call.name, run.agent.name, run.session, output.write)
+        one = _Call(call, toolbox.get(call.name), context, output, time.monotonic())
+        self._open[call.id] = one
+        return one
+
+    async def _perform(self, one: _Call, toolbox: Toolbox) -> None:
+        current_call.set(one.context)
+        try:
+            result = await self._made(one, toolbox)
+            state = "failed" if result.is_error else "ok"
+        except _Refused as refused:
+            result, state = ToolResult(str(refused), is_error=True), "refused"
+        except Interrupted:
+            self._run.cancel("interrupted")
+            return
+        except asyncio.CancelledError:
+            if self._run.stopped is not None or _being_cancelled():
+                raise
+            result, state = ToolResult("The tool cancelled itself.", is_error=True), "failed"
+        except BaseException as failure:  # whatever a tool raises ends its call alone
+            words = str(failure) if isinstance(failure, ToolError) else f"{type(failure).__name__}: {failure}"
+            result, state = ToolResult(words, is_error=True), "failed"
+        self._respond(one, result, state)
+
+    async def _made(self, one: _Call, toolbox: Toolbox) -> ToolResult:
+        call, tool = one.call, one.tool
+        if tool is None:
+            raise ToolError(f"There is no tool {call.name!r}. There are: {', '.join(toolbox) or 'none'}.")
+        if isinstance(call.arguments, str):
+            raise ToolError(
+                f"The arguments are not a JSON object: {call.arguments[:200]!r}. Call {call.name} again with one."
+            )
+        fields = {"prompt": self._run.prompt, "tool_name": call.name, "tool_call_id": call.id}
+        before = await fire(self._run, "pre_tool_use", arguments=call.arguments, **fields)
+        if before.block:
+            raise _Refused(f"The call was blocked: {before.reason}")
+        arguments = before.updated_input if before.updated_input is not None else call.arguments
+        _check(tool, arguments)
+        await self._approve(one, tool, arguments)
+        result = await tool.call(arguments, one.context)
+        after = await fire(
+            self._run, "post_tool_use", arguments=arguments, response=result.text, is_error=result.is_error, **fields
+        )
+        if after.block:
+            return ToolResult(f"The result was withheld: {after.reason}", is_error=True)
+        added = "\n\n".join(text for text in (before.context, after.context) if text)
+        return ToolResult(f"{result.text}\n\n{added}", result.is_error, result.content) if added else result
+
+    async def _approve(self, one: _Call, tool: Tool, arguments: Mapping[str, Any]) -> None:
+        run, name = self._run, one.call.name
+        match decide(tool, name, run.options.approve, run.session.approved):
+            case "allow":
+                return
+            case "refuse":
+                raise _Refused("The call was not made: this run approves no tool that can hurt (approve='none').")
+            case "ask":
+                pass
+        outcome = await run.questions.put(
+            ToolCallConfirmation, tool_call_id=one.call.id, name=name, arguments=arguments, toolset=tool.toolset
+        )
+        content = outcome.content or {}
+        if outcome.action != "accept":
+            why = content.get("reason") or outcome.note
+            raise _Refused("The user did not approve the call" + (f": {why}" if why else "."))
+        if content.get("scope") == "session":
+            run.session.approved.add(name)
+            run.questions.resolve_alike(
+                lambda event: isinstance(event, ToolCallConfirmation) and event.name == name, outcome
+            )
+
+    def _respond(self, one: _Call, result: ToolResult, state: str) -> None:
+        if self._open.pop(one.call.id, None) is None:
+            return  # the finalizer was first: a late result is dropped
+        one.output.end()
+        run, call = self._run, one.call
+        text = "\n\n".join([result.text, *(f"[{note}]" for note in one.notes)])
+        run.turn.result(call.id, text, result.is_error)
+        run.record(
+            ToolCallResponse,
+            tool_call_id=call.id,
+            name=call.name,
+            response=text,
+            is_error=result.is_error,
+            state=state,
+            duration=time.monotonic() - one.begun,
+            content=tuple(result.content),
+        )
+        if state == "failed":
+            run.record(Error, code="tool_failed", message=f"{call.name}: {text}")
+
+
+def _check(tool: Tool, arguments: Any) -> None:
+    """The arguments of a toolset's tool against its schema; the user's functions check and convert their own."""
+    if not isinstance(arguments, Mapping):
+        raise ToolError(f"The arguments must be an object, not {type(arguments).__name__}.")
+    if not tool.toolset:
+        return
+    from nbagent.schema import validate
+
+    if errors := validate(dict(arguments), tool.spec.parameters):  # pyright: ignore[reportUnknownArgumentType]
+        listed = "; ".join(f"{name}: {text}" if name else text for name, text in errors.items())
+        raise ToolError(f"Invalid arguments: {listed}")
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

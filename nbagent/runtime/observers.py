@@ -1,0 +1,92 @@
+"""The fan-out of a stream's events to its observers, each with a queue and a task of its own.
+
+Fed by `run` in the same step as the channel; ends when the channel closes. It guarantees (P9): an observer that is
+slow, failing or hanging neither stalls nor kills the stream; a lossless one gets every event in order; another loses
+its oldest under load, and the number lost is counted and logged; `drain` is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from nbagent.events import Event
+from nbagent.ports import Observer
+
+logger = logging.getLogger("nbagent")
+
+LOSSY_CAPACITY = 1000
+"""Events that wait for an observer which may lose some."""
+
+
+class _Feed:
+    """One observer's queue and the task that empties it."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self.queue: deque[Event] = deque(maxlen=None if observer.lossless else LOSSY_CAPACITY)
+        self.lost = 0
+        self.failed = 0
+        self.ended = False
+        self.filled = asyncio.Event()
+        self.task = asyncio.get_running_loop().create_task(self._pump(), name=f"nbagent observer {observer!r}")
+
+    def push(self, event: Event) -> None:
+        if len(self.queue) == self.queue.maxlen:
+            self.lost += 1
+        self.queue.append(event)
+        self.filled.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self.filled.set()
+
+    async def _pump(self) -> None:
+        while True:
+            while self.queue:
+                await self._deliver(self.queue.popleft())
+            if self.ended:
+                break
+            self.filled.clear()
+            await self.filled.wait()
+        if self.lost:
+            logger.warning("observer %r was too slow: %d events lost", self.observer, self.lost)
+
+    async def _deliver(self, event: Event) -> None:
+        try:
+            await self.observer.on_event(event)
+        except Exception:  # the outermost edge of a task that must live on
+            self.failed += 1
+            if self.failed == 1:
+                logger.exception("observer %r failed on %s; it goes on with the next event", self.observer, event.type)
+
+
+class FanOut:
+    """The observers of one stream."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._feeds = [_Feed(observer) for observer in observers]
+
+    def push(self, event: Event) -> None:
+        """Queue an event for every observer; never waits."""
+        for feed in self._feeds:
+            feed.push(event)
+
+    def end(self) -> None:
+        """No event will follow."""
+        for feed in self._feeds:
+            feed.end()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the observers to take what is queued; after `seconds` the rest is dropped, which is logged."""
+        if not self._feeds:
+            return
+        _, late = await asyncio.wait([feed.task for feed in self._feeds], timeout=seconds)
+        for feed in self._feeds:
+            if feed.task in late:
+                logger.warning(
+                    "observer %r did not end in %.1f s: %d events dropped", feed.observer, seconds, len(feed.queue)
+                )
+                feed.task.cancel()

@@ -1,0 +1,42 @@
+"""What a caller may say of one run, checked once and handed on as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nbagent.permissions import Mode
+from nbagent.ports import Model, Observer
+
+Answers = Mapping[str, Any] | Callable[..., Any]
+"""Answers to elicitations: values by field name, or a function of the elicitation that returns (action, content)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """One run's options.
+
+    Parameters
+    ----------
+    answers
+        Answers elicitations in place of a person.
+    approve
+        What becomes of calls that can hurt.
+    observers
+        Those of the runtime and those of this run.
+    unattended
+        Why nobody can answer, where nobody can; questions are then declined at once. None: somebody answers.
+    cell_id, execution
+        The notebook cell and the execution of it that asked.
+    model
+        In place of the agent's own.
+    """
+
+    answers: Answers | None = None
+    approve: Mode = "ask"
+    observers: tuple[Observer, ...] = ()
+    unattended: str | None = None
+    cell_id: str | None = None
+    execution: str | None = None
+    model: Model | None = None

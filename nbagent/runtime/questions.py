@@ -1,0 +1,136 @@
+"""The questions of one run: put to whoever can answer, and settled at the latest by the run's end.
+
+Between `run` (whose events tell of them) and `bridge` (which knows all that are pending). Elicitations, approvals and
+limits are one kind: own id, listed in `bridge.pending`, answered by `Runtime.answer`, cancelled by the finalizer.
+
+It guarantees (P6, P10): a question is registered before its event is emitted; exactly one `elicitation_resolved`
+follows; where nobody can answer it is declined at once, with a note that the model reads; a question whose asker no
+longer waits is cancelled; after the run's end every question is answered with cancel, and no asker is ever cancelled
+by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nbagent.errors import AnswerRefused
+from nbagent.events import ElicitationRequest, ElicitationResolved, Error, Event, Warning
+from nbagent.ports import ElicitationResult
+from nbagent.runtime import answers
+from nbagent.runtime.bridge import Question
+from nbagent.session import new_id
+
+if TYPE_CHECKING:
+    from nbagent.runtime.run import Run
+
+RUN_ENDED = "the run ended before this was answered"
+NOT_AWAITED = "whoever asked no longer waits for an answer"
+
+
+class Questions:
+    """Asks on behalf of one run; implements `nbagent.ports.Asker`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._open: dict[str, Question] = {}
+
+    @property
+    def stream_id(self) -> str:
+        """The stream that asks."""
+        return self._run.id
+
+    async def ask(
+        self,
+        message: str,
+        schema: Mapping[str, Any] | None = None,
+        *,
+        url: str | None = None,
+        source: str = "",
+        tool_call_id: str | None = None,
+    ) -> ElicitationResult:
+        """Put an elicitation to the user and wait for what becomes of it."""
+        from nbagent.schema import secret_field
+
+        run = self._run
+        request = {
+            "message": message,
+            "schema": None if url else schema,
+            "mode": "url" if url else "form",
+            "url": url or "",
+            "source": source,
+            "tool_call_id": tool_call_id,
+        }
+        if not url and schema is not None and (secret := secret_field(schema)) is not None:
+            note = f"declined: the field {secret!r} asks for a secret, which must not be typed into a form"
+            run.record(
+                Warning, message=f"{source or 'A tool'} asked for a secret in a form ({secret!r}); it was declined."
+            )
+            outcome = ElicitationResult("decline", note=note)
+        else:
+            outcome = await self.put(ElicitationRequest, self._automatic(), **request)
+        run.calls.note(tool_call_id, outcome.note)
+        return outcome
+
+    def _automatic(self) -> Callable[[ElicitationRequest], Awaitable[ElicitationResult]] | None:
+        given = self._run.options.answers
+        if given is None:
+            return None
+
+        async def answer(request: ElicitationRequest) -> ElicitationResult:
+            try:
+                return await answers.answer(request, given)
+            except answers.BadAnswers as error:
+                self._run.record(Error, code="invalid_answer", message=str(error))
+                return ElicitationResult("decline", note=f"declined: {error}")
+
+        return answer
+
+    async def put(
+        self,
+        cls: type[Event],
+        automatic: Callable[[Any], Awaitable[ElicitationResult]] | None = None,
+        **fields: Any,
+    ) -> ElicitationResult:
+        """Ask: register, emit the event `cls`, and wait; `automatic` answers in a person's place."""
+        run = self._run
+        if run.stopped is not None:
+            return ElicitationResult("cancel", note=RUN_ENDED)
+        question_id = new_id("ask")
+        event = run.make(cls, id=question_id, **fields)
+        question = Question(question_id, run.id, event, run.loop, asyncio.Event(), self._announce)
+        self._open[question_id] = question
+        run.runtime.bridge.register(question)
+        run.push(event)
+        try:
+            if automatic is not None:
+                self._settle(question, await automatic(event))
+            elif run.options.unattended is not None:
+                self._settle(question, ElicitationResult("decline", note=f"declined: {run.options.unattended}"))
+            return await question.wait()
+        finally:
+            self._settle(question, ElicitationResult("cancel", note=NOT_AWAITED))
+
+    def resolve_alike(self, matches: Callable[[Event], bool], outcome: ElicitationResult) -> None:
+        """Settle every open question whose event matches, with one outcome."""
+        for question in tuple(self._open.values()):
+            if question.outcome is None and matches(question.request):
+                self._settle(question, outcome)
+
+    def cancel_all(self) -> None:
+        """The run ends: cancel what is open, announce what is settled; never waits."""
+        for question in tuple(self._open.values()):
+            self._settle(question, ElicitationResult("cancel", note=RUN_ENDED))
+            self._announce(question)
+            question.settled.set()
+
+    def _settle(self, question: Question, outcome: ElicitationResult) -> None:
+        with contextlib.suppress(AnswerRefused):  # somebody answered first, which is as good
+            self._run.runtime.bridge.resolve(question.id, outcome)
+
+    def _announce(self, question: Question) -> None:
+        if self._open.pop(question.id, None) is not None and question.outcome is not None:
+            outcome = question.outcome
+            self._run.record(ElicitationResolved, id=question.id, action=outcome.action, note=outcome.note)

@@ -1,0 +1,352 @@
+"""One stream's producer: its lifetime, its finalizer, and the only place that numbers its events.
+
+Above stand `stream` (the consumer's handle) and `runtime`; it uses `channel`, `observers`, `bridge`, `questions`,
+`turn`, and hands the talking to `loop`. It guarantees P1 to P4:
+
+- Acquire and finalize are one thing (`_Lifetime`): the bridge is entered where its leaving is already certain.
+- `finalize` is synchronous, idempotent, and may be called by anyone on the loop's thread: the run's own task, `cancel`,
+  an unload. It never waits for a consumer, a tool or a hook, so that `cancel` returns with the stream already stopped.
+- What takes time (tools that clean up, session_end hooks, observers that drain) happens after it, bounded and shielded,
+  before the turn is freed. The task's done-callback frees it also where the task never came to run.
+
+What does not work: finalizing only in the task's own `finally`. A task that is cancelled before its first step runs
+none of its body, and a tool that ignores its cancellation would keep the form of a dead run open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import weakref
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from nbagent.errors import Interrupted, ModelError, NbagentError, SessionBusy, ToolsUnavailable
+from nbagent.events import (
+    Error,
+    Event,
+    StopReason,
+    StreamStarted,
+    StreamStopped,
+    SubSessionCompleted,
+    SubSessionStarted,
+)
+from nbagent.runtime import live
+from nbagent.runtime.calls import Calls
+from nbagent.runtime.channel import Channel
+from nbagent.runtime.loop import converse, session_end
+from nbagent.runtime.observers import FanOut
+from nbagent.runtime.questions import Questions
+from nbagent.runtime.turn import TurnRecord
+from nbagent.session import Result, Session, Turn, Usage, new_id
+
+if TYPE_CHECKING:
+    from nbagent.agent import Agent
+    from nbagent.ports import Model
+    from nbagent.runtime.options import RunOptions
+    from nbagent.runtime.runtime import Runtime
+    from nbagent.runtime.stream import Stream
+
+logger = logging.getLogger("nbagent")
+E = TypeVar("E", bound=Event)
+
+GRACE = 5.0
+"""Seconds that tools and session_end hooks have to clean up after the stream has stopped."""
+DRAIN = 2.0
+"""Seconds that observers have to take what is queued."""
+DRAIN_CUT_SHORT = 0.2
+"""The same after an interrupt, when a person waits for the cell to end."""
+CUT_SHORT: frozenset[StopReason] = frozenset({"cancelled", "interrupted", "superseded"})
+
+current_run: ContextVar[Run | None] = ContextVar("nbagent_current_run", default=None)
+"""The run whose code is running in this context: what it starts is nested in it."""
+
+
+class Run:
+    """One stream's producer; every method but `cancel` and `hurry` belongs to the loop's thread."""
+
+    def __init__(self, runtime: Runtime, session: Session, prompt: str, options: RunOptions) -> None:
+        self.id = new_id("stream")
+        self.runtime = runtime
+        self.agent: Agent = runtime.agent
+        self.model: Model = options.model or self.agent.model
+        self.session = session
+        self.prompt = prompt
+        self.options = options
+        self.parent: Run | None = None
+        self.children: list[Run] = []
+        self.stopped: StreamStopped | None = None
+        self.error: Error | None = None
+        self.usage = Usage()
+        self.output: Any = None
+        self.started = asyncio.Event()
+        self.done = asyncio.Event()
+        self.channel = Channel()
+        self.questions = Questions(self)
+        self.calls = Calls(self)
+        self._seq = 0
+        self._hurried = False
+        self._scope: anyio.CancelScope | None = None
+        self._grace: anyio.CancelScope | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._handle: weakref.ref[Stream] | None = None
+
+    # ------------------------------------------------------------ the handle
+
+    @property
+    def handle(self) -> Stream:
+        """The consumer's handle; where that was dropped, another, whose dropping means nothing."""
+        from nbagent.runtime.stream import Stream
+
+        handle = self._handle() if self._handle is not None else None
+        return Stream.viewing(self) if handle is None else handle
+
+    def held_by(self, handle: Stream) -> None:
+        """The consumer's handle is this."""
+        self._handle = weakref.ref(handle)
+
+    @property
+    def on_loop_thread(self) -> bool:
+        """Whether this is the thread of the run's loop."""
+        return threading.get_ident() == self._thread
+
+    # ------------------------------------------------------------ the beginning
+
+    def start(self) -> None:
+        """Take the session's turn and start the producer's task.
+
+        Raises
+        ------
+        SessionBusy
+            The session's turn is taken.
+        """
+        if self.session.busy:
+            raise SessionBusy(
+                f"session {self.session.id} has a turn under way (stream {self.session.turns[-1].stream_id}); "
+                "wait for it, cancel it, or use another session"
+            )
+        self.loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        live.add(self)
+        turn = Turn(self.id, len(self.session.messages), self.options.cell_id, self.options.execution)
+        self.session.turns.append(turn)
+        self._turn = turn
+        self.turn = TurnRecord(self.session, self.agent.name)
+        self.fanout = FanOut(self.options.observers)
+        self._join_parent()
+        self._task = self.loop.create_task(self._main(), name=f"nbagent {self.id} {self.agent.name}")
+        self._task.add_done_callback(self._ended)
+
+    def _join_parent(self) -> None:
+        parent = current_run.get()
+        if parent is None or parent.stopped is not None or parent.loop is not self.loop:
+            return
+        self.parent = parent
+        parent.children.append(self)
+        parent.record(
+            SubSessionStarted, child_stream_id=self.id, child_session_id=self.session.id, child_agent=self.agent.name
+        )
+
+    # ------------------------------------------------------------ events
+
+    def make(self, cls: type[E], **fields: Any) -> E:
+        """The next event of this stream; `push` it in the same step."""
+        self._seq += 1
+        return cls(
+            session_id=self.session.id,
+            agent_name=self.agent.name,
+            stream_id=self.id,
+            seq=self._seq,
+            timestamp=time.time(),
+            **fields,
+        )
+
+    def push(self, event: Event) -> None:
+        """Give an event to the observers and the channel."""
+        self.fanout.push(event)
+        self.channel.push(event)
+
+    def record(self, cls: type[Event], **fields: Any) -> None:
+        """Emit an event at once, also beyond the channel's capacity; dropped once the stream has stopped."""
+        if self.stopped is None:
+            self.push(self.make(cls, **fields))
+
+    async def emit(self, cls: type[Event], **fields: Any) -> None:
+        """Emit an event when the consumer has made room for it."""
+        if self.channel.full:
+            await self.channel.room()
+        self.record(cls, **fields)
+
+    def fail(self, code: str, message: str) -> None:
+        """Emit the error that this stream ends with."""
+        if self.stopped is None:
+            self.error = self.make(Error, code=code, message=message)
+            self.push(self.error)
+
+    # ------------------------------------------------------------ the end
+
+    def cancel(self, reason: StopReason = "cancelled") -> None:
+        """Stop the stream: at once on the loop's thread, as soon as the loop can from another."""
+        if self.on_loop_thread:
+            self._cancel(reason)
+        else:
+            self._call_soon(self._cancel, reason)
+
+    def cancel_soon(self) -> None:
+        """Stop the stream from wherever the garbage collector happens to be, as soon as the loop can."""
+        if self.stopped is None:
+            self._call_soon(self._cancel, "cancelled")
+
+    def hurry(self) -> None:
+        """Cut the cleanup's grace short; from any thread."""
+        self._call_soon(self._hurry)
+
+    def _call_soon(self, function: Any, *args: Any) -> None:
+        try:
+            self.loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
+
+    def _cancel(self, reason: StopReason) -> None:
+        self.finalize(reason)
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def _hurry(self) -> None:
+        self._hurried = True
+        if self._grace is not None:
+            self._grace.cancel()
+
+    def finalize(self, reason: StopReason, message: str = "") -> None:
+        """Stop the stream (P2), once: children, tools, questions, bridge, `stream_stopped`, channel; never waits."""
+        if self.stopped is not None:
+            return
+        if not self._seq:
+            self._record_start()
+        for child in tuple(reversed(self.children)):
+            child.cancel(reason)
+        self.calls.stop()
+        self.questions.cancel_all()
+        self.calls.record_missing()
+        self.runtime.bridge.leave(self)
+        self.turn.close(interrupted=reason in CUT_SHORT)
+        self.session.usage += self.usage
+        self.stopped = self.make(StreamStopped, reason=reason, message=message)
+        self.fanout.push(self.stopped)
+        self.fanout.end()
+        self.channel.close(self.stopped)
+        self._tell_parent(reason)
+
+    def _record_start(self) -> None:
+        self.record(StreamStarted, parent_id=self.parent.id if self.parent else None)
+
+    def _tell_parent(self, reason: StopReason) -> None:
+        if self.parent is not None:
+            self.parent.children.remove(self)
+            self.parent.record(
+                SubSessionCompleted,
+                child_stream_id=self.id,
+                child_session_id=self.session.id,
+                child_agent=self.agent.name,
+                reason=reason,
+            )
+
+    async def join(self) -> None:
+        """Wait until the producer and its cleanup have ended; after all its graces, give it up and free its turn."""
+        with anyio.move_on_after(GRACE + DRAIN + 1.0):
+            await self.done.wait()
+        if not self.done.is_set():
+            logger.error("stream %s ignores its cancellation and is given up", self.id)
+            self._free()
+
+    def result(self) -> Result:
+        """What the run came to."""
+        messages = self.turn.messages
+        text = next((m.content for m in reversed(messages) if m.role == "assistant"), "")
+        reason = self.stopped.reason if self.stopped is not None else ""
+        return Result(text, messages, reason, self.usage, self.session.id, self.id, self.output)
+
+    # ------------------------------------------------------------ the task
+
+    async def _main(self) -> None:
+        current_run.set(self)
+        try:
+            with _Lifetime(self):
+                if self.stopped is None:
+                    with anyio.CancelScope() as self._scope:
+                        await converse(self)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._wind_down()
+
+    async def _wind_down(self) -> None:
+        assert self.stopped is not None
+        with anyio.move_on_after(GRACE) as self._grace:
+            if self._hurried:
+                self._grace.cancel()
+            await self.calls.ended()
+            await session_end(self, self.stopped.reason)
+        store = self.runtime.session_store
+        with anyio.move_on_after(DRAIN):
+            await self.fanout.drain(DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN)
+            if store is not None:
+                await store.save(self.session)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.finalize("cancelled")
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Interrupted):
+            logger.error("stream %s: its cleanup failed", self.id, exc_info=error)
+        self._free()
+
+    def _free(self) -> None:
+        self._turn.reason = self._turn.reason or (self.stopped.reason if self.stopped else "cancelled")
+        live.discard(self)
+        self.started.set()
+        self.done.set()
+
+
+class _Lifetime:
+    """Enters the bridge, and finalizes whatever ends the block: the two ends of a stream in one place."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        run = self._run
+        if run.stopped is None:
+            run.runtime.bridge.enter(run)
+            run._record_start()  # pyright: ignore[reportPrivateUsage]
+        run.started.set()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        run = self._run
+        match error:
+            case None:
+                run.finalize("completed")
+            case ModelError():
+                run.fail(error.code, str(error))
+                run.finalize("error", str(error))
+            case ToolsUnavailable():
+                run.fail("tools_unavailable", str(error))
+                run.finalize("error", str(error))
+            case NbagentError():
+                run.fail("config_error", str(error))
+                run.finalize("error", str(error))
+            case Interrupted():
+                run.finalize("interrupted")
+                return True
+            case Exception():
+                logger.error("stream %s failed", run.id, exc_info=error)
+                run.fail("internal_error", f"{type(error).__name__}: {error}")
+                run.finalize("error", f"{type(error).__name__}: {error}")
+            case _:
+                run.finalize("cancelled")
+        return isinstance(error, Exception)

@@ -1,0 +1,208 @@
+"""The runtime of an agent or team: starts its streams, and takes the answers to their questions.
+
+The public face of this package; `run` does the work. A runtime needs no kernel, no IPython and no widgets: a script
+uses the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbagent.agent import Agent, Team
+from nbagent.errors import ConfigError, RunError
+from nbagent.models import resolve
+from nbagent.permissions import check_mode
+from nbagent.ports import Model, Observer, Store
+from nbagent.runtime import answers as _answers
+from nbagent.runtime.bridge import Bridge
+from nbagent.runtime.live import live_runs
+from nbagent.runtime.options import Answers, RunOptions
+from nbagent.runtime.run import Run
+from nbagent.runtime.stream import Stream
+from nbagent.session import Result, Session
+
+UNATTENDED_RUN = "run() has nobody to ask; pass answers= (and approve='all' to allow tools that can hurt)"
+
+
+class Runtime:
+    """Runs an agent or a team.
+
+    Parameters
+    ----------
+    agent_or_team
+        Who answers; of a team, its root agent.
+    session_store
+        Keeps every session after each turn.
+    observers
+        Watch every stream of this runtime.
+
+    Attributes
+    ----------
+    bridge
+        The live streams (`current`, `live`) and their open questions (`pending`).
+
+    Raises
+    ------
+    ConfigError
+        `agent_or_team` is neither.
+    """
+
+    def __init__(
+        self, agent_or_team: Agent | Team, session_store: Store | None = None, *, observers: Sequence[Observer] = ()
+    ) -> None:
+        if isinstance(agent_or_team, Agent):
+            agent_or_team = Team(agent_or_team)
+        if not isinstance(agent_or_team, Team):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"a Runtime runs an Agent or a Team, not {agent_or_team!r}")
+        self.team = agent_or_team
+        self.agent = agent_or_team.root
+        self.name = self.agent.name
+        self.session_store = session_store
+        self.observers = (*observers, *([session_store] if session_store is not None else []))
+        self.bridge = Bridge()
+
+    def __repr__(self) -> str:
+        return f"Runtime({self.name!r})"
+
+    def run_stream(
+        self,
+        session: Session,
+        prompt: str,
+        *,
+        answers: Answers | None = None,
+        approve: str = "ask",
+        observers: Sequence[Observer] = (),
+        unattended: str | None = None,
+        cell_id: str | None = None,
+        execution: str | None = None,
+        model: Model | str | None = None,
+    ) -> Stream:
+        """Run one turn as a stream of events; the code that iterates is a front end, so questions wait for its answers.
+
+        Parameters
+        ----------
+        session
+            The conversation; it has one turn at a time.
+        prompt
+            The user's words.
+        answers
+            Answers elicitations: values by field name (missing ones get their defaults), or a function (sync or
+            async) of the `ElicitationRequest` that returns ``(action, content)``.
+        approve
+            ``ask`` before calls that can hurt, allow ``all``, or ``none`` of them.
+        observers
+            Watch this stream beside the runtime's own.
+        unattended
+            Why nobody can answer, where nobody can: questions are declined at once, and the model reads this.
+        cell_id, execution
+            The notebook cell and the execution of it that asked.
+        model
+            In place of the agent's own.
+
+        Returns
+        -------
+        Stream
+            Use it as ``async with … as stream``; entering it raises `SessionBusy` where the session has a turn under
+            way.
+
+        Raises
+        ------
+        ConfigError
+            An option cannot be.
+        """
+        if answers is not None and not callable(answers) and not hasattr(answers, "items"):
+            raise ConfigError(f"answers={answers!r}: give a mapping of field names to values, or a function")
+        options = RunOptions(
+            answers=answers,
+            approve=check_mode(approve),
+            observers=(*self.observers, *observers),
+            unattended=unattended,
+            cell_id=cell_id,
+            execution=execution,
+            model=None if model is None else resolve(model),
+        )
+        return Stream(Run(self, session, prompt, options))
+
+    async def run(
+        self, session: Session, prompt: str, *, unattended: str | None = UNATTENDED_RUN, **options: Any
+    ) -> Result:
+        """Run one turn to its end.
+
+        Parameters
+        ----------
+        session, prompt
+            As for `run_stream`, and so are all options; without `answers` every question is declined at once.
+
+        Returns
+        -------
+        Result
+            Text, messages, reason and usage of the turn.
+
+        Raises
+        ------
+        RunError
+            The stream ended in error, after every event was drained; it carries the partial result.
+        SessionBusy
+            The session has a turn under way.
+        """
+        async with self.run_stream(session, prompt, unattended=unattended, **options) as stream:
+            async for _ in stream:
+                pass
+            await stream.join()
+        return _checked(stream)
+
+    def answer(
+        self,
+        elicitation_id: str,
+        action: str,
+        content: dict[str, Any] | None = None,
+        *,
+        note: str = "",
+        fill: bool = True,
+    ) -> None:
+        """Answer a question of one of this runtime's streams; from any thread.
+
+        Parameters
+        ----------
+        elicitation_id
+            The `id` of the event that asks.
+        action
+            ``accept``, ``decline`` or ``cancel``.
+        content
+            For an accepted form: the values by field name. For a call to be confirmed: ``{"scope": "session"}``
+            approves the tool for the rest of the session, ``{"reason": "…"}`` tells the model why not.
+        note
+            Why, where nobody answered; the model reads it.
+        fill
+            Whether missing properties get the defaults of the schema.
+
+        Raises
+        ------
+        AnswerRefused
+            The question was answered before, its stream has ended, or it never was.
+        InvalidAnswer
+            The content does not fit the schema; the question stays open.
+        """
+        question = self.bridge.get(elicitation_id)
+        self.bridge.resolve(elicitation_id, _answers.checked(question.request, action, content, note=note, fill=fill))
+
+    async def aclose(self) -> None:
+        """End this runtime's streams and what its toolsets keep warm; idempotent."""
+        mine = [stream for stream in live_runs() if stream.runtime is self]
+        for stream in mine:
+            stream.cancel()
+        for stream in mine:
+            await stream.join()
+        for agent in self.team.agents.values():
+            for toolset in agent.toolsets:
+                await toolset.aclose()
+
+
+def _checked(stream: Stream) -> Result:
+    result = stream.result()
+    error = stream._run.error  # pyright: ignore[reportPrivateUsage]
+    if result.reason == "error":
+        code = error.code if error is not None else "internal_error"
+        raise RunError(error.message if error is not None else "the run failed", code, result)
+    return result

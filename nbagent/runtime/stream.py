@@ -1,0 +1,157 @@
+"""The consumer's handle on a stream: iterate over its events, cancel it, see how it ended.
+
+Above `run`, which it holds; the run holds the handle only weakly, so that a handle that is dropped is noticed. It
+guarantees (P4): a consumer that leaves cancels the producer, by the end of `async with`, by leaving an `async for`
+over a stream that was not entered, or by garbage collection.
+"""
+
+from __future__ import annotations
+
+import weakref
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from nbagent.events import Event, StopReason, StreamStopped
+from nbagent.session import Result, Session
+
+if TYPE_CHECKING:
+    from nbagent.runtime.run import Run
+    from nbagent.runtime.runtime import Runtime
+
+
+class Stream:
+    """One run of an agent, as its consumer sees it; made by `Runtime.run_stream`.
+
+    Examples
+    --------
+    ::
+
+        async with runtime.run_stream(session, "hi") as stream:
+            async for event in stream:
+                print(event.type)
+        print(stream.stopped.reason)
+    """
+
+    def __init__(self, run: Run, *, owning: bool = True) -> None:
+        self._run = run
+        self._begun = not owning
+        self._entered = not owning
+        if owning:
+            run.held_by(self)
+
+    @classmethod
+    def viewing(cls, run: Run) -> Stream:
+        """A handle whose dropping does not end the run."""
+        return cls(run, owning=False)
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def id(self) -> str:
+        """The stream's identifier, which its events carry as `stream_id`."""
+        return self._run.id
+
+    @property
+    def session(self) -> Session:
+        """The session that it speaks in."""
+        return self._run.session
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that runs it."""
+        return self._run.runtime
+
+    @property
+    def agent_name(self) -> str:
+        """The agent that speaks."""
+        return self._run.agent.name
+
+    @property
+    def parent(self) -> Stream | None:
+        """The stream that this one is nested in, or None."""
+        return self._run.parent.handle if self._run.parent is not None else None
+
+    @property
+    def stopped(self) -> StreamStopped | None:
+        """The final event, or None while the stream is live; it may be set before the consumer has drained to it."""
+        return self._run.stopped
+
+    def result(self) -> Result:
+        """What the run came to; complete once it has stopped."""
+        return self._run.result()
+
+    def __repr__(self) -> str:
+        state = self.stopped.reason if self.stopped is not None else "live" if self._begun else "not begun"
+        return f"<Stream {self.id} of {self.agent_name}: {state}>"
+
+    # ------------------------------------------------------------ consuming it
+
+    async def __aenter__(self) -> Stream:
+        self._begin()
+        self._entered = True
+        try:
+            await self._run.started.wait()
+        except BaseException:
+            self._run.cancel()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run.cancel()
+        await self._run.join()
+
+    def __aiter__(self) -> Events:
+        self._begin()
+        return Events(self._run, leaving_cancels=not self._entered)
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        self._run.start()
+        self._begun = True
+        _cancel_when_dropped(self, self._run)
+
+    # ------------------------------------------------------------ ending it
+
+    def cancel(self, reason: StopReason = "cancelled") -> None:
+        """Stop the stream; from any thread.
+
+        On the loop's thread it has stopped when this returns: `stopped` is set, the channel is closed, its questions
+        are answered with cancel, and the bridge has forgotten it. Tools clean up after that; `join` waits for them.
+        """
+        if self._begun:
+            self._run.cancel(reason)
+
+    def hurry(self) -> None:
+        """Cut short the 5 s that tools and hooks have to clean up."""
+        if self._begun:
+            self._run.hurry()
+
+    async def join(self) -> None:
+        """Wait, boundedly, until the producer, its cleanup and its observers have ended, and the session is free."""
+        if self._begun:
+            await self._run.join()
+
+
+class Events:
+    """An iteration over a stream's events."""
+
+    def __init__(self, run: Run, *, leaving_cancels: bool) -> None:
+        self._run = run
+        if leaving_cancels:
+            _cancel_when_dropped(self, run)
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._run.channel.receive()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+
+def _cancel_when_dropped(handle: Stream | Events, run: Run) -> None:
+    weakref.finalize(handle, run.cancel_soon).atexit = False

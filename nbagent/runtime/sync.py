@@ -1,0 +1,97 @@
+"""`nbagent.run_sync`: one run for code that cannot await, with or without a running event loop.
+
+Without one it is `asyncio.run`. With one (a notebook's cell) the run gets a loop of its own on another thread, and this
+thread waits: no loop is re-entered, so the cells queued behind keep their order; an interrupt cancels the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from nbagent.agent import Agent, Team
+from nbagent.runtime.runtime import Runtime
+from nbagent.session import Result, Session
+
+
+def run_sync(
+    agent_or_runtime: Agent | Team | Runtime, prompt: str, *, session: Session | None = None, **options: Any
+) -> Result:
+    """Run one turn to its end and return what it came to.
+
+    Parameters
+    ----------
+    agent_or_runtime
+        Who answers.
+    prompt
+        The user's words.
+    session
+        The conversation to go on with; a fresh one where None.
+    options
+        Those of `Runtime.run`. Without ``answers=`` every question is declined at once.
+
+    Returns
+    -------
+    Result
+        Text, messages, reason and usage.
+
+    Raises
+    ------
+    RunError
+        The stream ended in error.
+    SessionBusy
+        The session has a turn under way.
+
+    Examples
+    --------
+    >>> from nbagent.models import ScriptedModel
+    >>> run_sync(Agent("greeter", model=ScriptedModel(["Hello!"])), "hi").text
+    'Hello!'
+    """
+    main = _main(agent_or_runtime, prompt, session or Session(), options)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(main)
+    return _on_thread(main)
+
+
+async def _main(given: Agent | Team | Runtime, prompt: str, session: Session, options: dict[str, Any]) -> Result:
+    if isinstance(given, Runtime):
+        return await given.run(session, prompt, **options)
+    runtime = Runtime(given)
+    try:
+        return await runtime.run(session, prompt, **options)
+    finally:
+        await runtime.aclose()
+
+
+def _on_thread(main: Any) -> Result:
+    results: list[Result] = []
+    errors: list[BaseException] = []
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(main)
+
+    def body() -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                results.append(runner.run(_awaited(task)))
+        except BaseException as error:  # the thread's outermost edge: raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="nbagent-run_sync", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join(1.0)
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+async def _awaited(task: asyncio.Task[Result]) -> Result:
+    return await task

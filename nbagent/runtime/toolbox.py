@@ -1,0 +1,90 @@
+"""The tools of one run: the agent's functions and what its toolsets lend, by the names that the model calls.
+
+Opened by `loop` at the beginning of a run and closed at its end. Two toolsets may offer the same name: then each such
+tool is called by its toolset's name and its own (`ledger_search`); the user's functions keep theirs.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nbagent.errors import ConfigError, ToolsUnavailable
+from nbagent.events import MCPInitFinished, MCPInitStarted, ToolsetInfo
+from nbagent.ports import Tool, Toolset, ToolSpec
+
+if TYPE_CHECKING:
+    from nbagent.runtime.run import Run
+
+Toolbox = dict[str, Tool]
+
+
+def named(tools: Sequence[Tool]) -> Toolbox:
+    """The tools by name, those that collide by their toolset's name too.
+
+    Raises
+    ------
+    ConfigError
+        Two tools have the same name even so.
+    """
+    counts = Counter(tool.spec.name for tool in tools)
+    box: Toolbox = {}
+    for tool in tools:
+        name = tool.spec.name
+        if counts[name] > 1 and tool.toolset:
+            name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{tool.toolset}_{name}")
+        if name in box:
+            raise ConfigError(f"two tools are named {name!r}; give one of their toolsets a prefix= or another name")
+        box[name] = tool
+    return box
+
+
+def specs(box: Toolbox) -> list[ToolSpec]:
+    """The tools as a model is told them."""
+    return [replace(tool.spec, name=name) for name, tool in box.items()]
+
+
+async def opened(run: Run, stack: AsyncExitStack) -> Toolbox:
+    """Open the agent's toolsets for this run, until `stack` closes.
+
+    Raises
+    ------
+    ToolsUnavailable
+        One cannot be had.
+    ConfigError
+        Names collide.
+    """
+    tools: list[Tool] = list(run.agent.tools)
+    lent: list[tuple[Toolset, Sequence[Tool]]] = []
+    for toolset in run.agent.toolsets:
+        lent.append((toolset, await _open(run, toolset, stack)))
+        tools.extend(lent[-1][1])
+    box = named(tools)
+    for toolset, its in lent:
+        names = tuple(name for name, tool in box.items() if any(tool is one for one in its))
+        await run.emit(ToolsetInfo, toolset=toolset.name, tools=names)
+    return box
+
+
+async def _open(run: Run, toolset: Toolset, stack: AsyncExitStack) -> Sequence[Tool]:
+    is_server = getattr(toolset, "kind", "") == "mcp"
+    begun = time.monotonic()
+    if is_server:
+        await run.emit(MCPInitStarted, server=toolset.name)
+    error = ""
+    try:
+        return await stack.enter_async_context(toolset.open(run.questions))
+    except ToolsUnavailable as failure:
+        error = str(failure)
+        raise
+    except Exception as failure:  # another's toolset
+        error = f"toolset {toolset.name}: {type(failure).__name__}: {failure}"
+        raise ToolsUnavailable(error) from failure
+    finally:
+        if is_server:
+            run.record(MCPInitFinished, server=toolset.name, duration=time.monotonic() - begun, error=error)

@@ -1,0 +1,100 @@
+"""The turn under way, written into its session as it is said.
+
+`loop` and `dispatch` write through it; the finalizer closes it. It guarantees (P8) that the history is valid for every
+provider at every instant, and wherever the turn is cut: a message that calls tools joins it together with all its
+results, in the order of the calls; text that was heard is kept and marked; each call has exactly one result.
+"""
+
+from __future__ import annotations
+
+from nbagent.session import Message, Session, ToolCall
+
+CUT_SHORT = "This call was cut short: the run ended before the tool answered."
+
+
+class TurnRecord:
+    """Writes one turn of a session; after `close` it writes no more."""
+
+    def __init__(self, session: Session, agent_name: str) -> None:
+        self._session = session
+        self._agent_name = agent_name
+        self._said: list[Message] = []
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calling: Message | None = None
+        self._calls: dict[str, ToolCall] = {}
+        self._results: dict[str, Message] = {}
+        self._closed = False
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages of this turn so far, also after the session went on or was rewound."""
+        return tuple(self._said)
+
+    @property
+    def open_calls(self) -> list[ToolCall]:
+        """The calls that have no result yet, in order."""
+        return [call for call in self._calls.values() if call.id not in self._results]
+
+    def user(self, content: str) -> None:
+        """The user's words."""
+        self._append(Message("user", content))
+
+    def text(self, piece: str) -> None:
+        """A piece of the agent's text."""
+        self._text.append(piece)
+
+    def reasoning(self, piece: str) -> None:
+        """A piece of the agent's reasoning."""
+        self._reasoning.append(piece)
+
+    def assistant(self, calls: list[ToolCall]) -> None:
+        """The agent's message is complete; with calls it joins the history together with their results."""
+        message = self._message(tuple(calls))
+        if not calls:
+            self._append(message)
+            return
+        self._calling = message
+        self._calls = {call.id: call for call in calls}
+        self._results = {}
+
+    def result(self, call_id: str, content: str, is_error: bool) -> bool:
+        """A call's result; whether it was the first for that call, since a second is dropped."""
+        if call_id not in self._calls or call_id in self._results:
+            return False
+        self._results[call_id] = Message("tool", content, tool_call_id=call_id, is_error=is_error)
+        if not self.open_calls and self._calling is not None:
+            self._append(self._calling, *(self._results[known] for known in self._calls))
+            self._calling = None
+        return True
+
+    def close(self, *, interrupted: bool) -> None:
+        """Keep what was heard, pair what is open, and mark a turn that was cut short; idempotent."""
+        if self._closed:
+            return
+        for call in self.open_calls:
+            self.result(call.id, CUT_SHORT, True)
+        if self._text or self._reasoning:
+            partial = self._message(())
+            partial.interrupted = True
+            self._append(partial)
+        if interrupted:
+            for message in self._said:
+                message.interrupted = message.role == "assistant"
+        self._closed = True
+
+    def _message(self, calls: tuple[ToolCall, ...]) -> Message:
+        message = Message(
+            "assistant",
+            "".join(self._text),
+            reasoning="".join(self._reasoning),
+            tool_calls=calls,
+            agent_name=self._agent_name,
+        )
+        self._text, self._reasoning = [], []
+        return message
+
+    def _append(self, *messages: Message) -> None:
+        if not self._closed:
+            self._said.extend(messages)
+            self._session.messages.extend(messages)

@@ -1,0 +1,91 @@
+"""Sees each message of a connection pass, and changes none.
+
+The `mcp` library drops the answer to a request whose caller has gone, yet the quarantine of a connection ends with exactly
+that answer. So the transport's two streams are wrapped: a call learns the id that its request went out under, and an
+answer is reported by its id, late or not. The wrapped read stream also tells that the server's output has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mcp_types.jsonrpc import JSONRPCError, JSONRPCRequest, JSONRPCResponse
+
+if TYPE_CHECKING:
+    from mcp.client._transport import ReadStream, WriteStream
+    from mcp.shared.message import SessionMessage
+
+
+class TappedWriter:
+    """The transport's write stream; `sent` is called with each request, in the context of its sender."""
+
+    def __init__(self, inner: WriteStream[SessionMessage], sent: Callable[[JSONRPCRequest], None]) -> None:
+        self._inner = inner
+        self._sent = sent
+
+    async def send(self, item: SessionMessage, /) -> None:
+        if isinstance(item.message, JSONRPCRequest):
+            self._sent(item.message)
+        await self._inner.send(item)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> TappedWriter:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._inner.aclose()
+
+
+class TappedReader:
+    """The transport's read stream; `answered` is called with the id of each answer, `ended` when there is no more."""
+
+    def __init__(
+        self,
+        inner: ReadStream[SessionMessage | Exception],
+        answered: Callable[[Any], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self._inner = inner
+        self._answered = answered
+        self._ended = ended
+
+    @property
+    def last_context(self) -> Context | None:
+        """The context of the sender, which mcp's dispatcher looks for."""
+        return getattr(self._inner, "last_context", None)
+
+    async def receive(self) -> SessionMessage | Exception:
+        item = await self._inner.receive()
+        if not isinstance(item, Exception) and isinstance(item.message, JSONRPCResponse | JSONRPCError):
+            self._answered(item.message.id)
+        return item
+
+    def __aiter__(self) -> TappedReader:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        import anyio
+
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            self._ended()
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> TappedReader:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._inner.aclose()

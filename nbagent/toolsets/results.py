@@ -1,0 +1,125 @@
+"""What a function returned, as what the model reads and what the user sees.
+
+Text stays text, data becomes JSON, pictures become image blocks. An object that knows how to show itself in a notebook is
+shown on the call's card as well. The ladder goes by the object's methods, so no plotting or imaging library is imported.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import decimal
+import enum
+import io
+import pathlib
+import uuid
+from collections.abc import Mapping
+from typing import Any, cast
+
+from nbagent.ports import ToolContext, ToolResult
+
+_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+_DATA = (Mapping, list, tuple, set, frozenset, int, float, complex, enum.Enum, datetime.date, datetime.time,
+         datetime.timedelta, decimal.Decimal, uuid.UUID)  # fmt: skip
+_METHODS = {
+    "_repr_png_": "image/png",
+    "_repr_jpeg_": "image/jpeg",
+    "_repr_svg_": "image/svg+xml",
+    "_repr_html_": "text/html",
+    "_repr_markdown_": "text/markdown",
+    "_repr_latex_": "text/latex",
+}
+
+
+def to_result(value: object, context: ToolContext) -> ToolResult:
+    """The result of a call that returned `value`; a rich value is also displayed on the call's card."""
+    match value:
+        case ToolResult():
+            return value
+        case str():
+            return ToolResult(value)
+        case None:
+            return ToolResult("done")
+        case bytes() | bytearray():
+            return _of_bytes(bytes(value), _mime(bytes(value)))
+        case (bytes() as data, str() as mime) if "/" in mime:
+            return _of_bytes(data, mime)
+        case pathlib.PurePath():
+            return ToolResult(str(value))
+        case _:
+            return _of_object(value, context)
+
+
+def _mime(data: bytes) -> str:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((mime for start, mime in _SIGNATURES.items() if data.startswith(start)), "application/octet-stream")
+
+
+def _of_bytes(data: bytes, mime: str) -> ToolResult:
+    if mime.startswith("image/"):
+        return ToolResult(f"[{mime}, {len(data)} bytes]", content=(_image(data, mime),))
+    try:
+        return ToolResult(data.decode())
+    except UnicodeDecodeError:
+        return ToolResult(f"[{mime}, {len(data)} bytes]")
+
+
+def _image(data: bytes, mime: str) -> dict[str, Any]:
+    return {"type": "image", "data": base64.b64encode(data).decode(), "mimeType": mime}
+
+
+def _of_object(value: object, context: ToolContext) -> ToolResult:
+    picture = _figure(value)
+    if picture is not None:
+        return _of_bytes(picture, "image/png")
+    bundle = _bundle(value)
+    png = bundle.get("image/png")
+    if isinstance(png, bytes):  # a picture: the model gets it as well, and its block is what the card shows
+        return ToolResult(_text(value), content=(_image(png, "image/png"),))
+    if bundle:
+        context.emit_output("", {"text/plain": repr(value)} | bundle)
+    return ToolResult(_text(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, _DATA) or hasattr(value, "__pydantic_serializer__"):
+        return _json(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _json(value)
+    return str(value)
+
+
+def _json(value: object) -> str:
+    from pydantic_core import to_json
+
+    return to_json(value, fallback=str, bytes_mode="base64").decode()
+
+
+def _figure(value: object) -> bytes | None:
+    """The PNG of a matplotlib figure, which has no method of IPython's to show itself."""
+    if not type(value).__module__.startswith("matplotlib.") or not hasattr(value, "savefig"):
+        return None
+    buffer = io.BytesIO()
+    cast("Any", value).savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def _bundle(value: object) -> dict[str, Any]:
+    """The object's own displays by MIME type; one that fails shows nothing, as in IPython."""
+    if isinstance(value, type):
+        return {}
+    bundle: dict[str, Any] = {}
+    try:
+        if callable(method := getattr(type(value), "_repr_mimebundle_", None)):
+            made = method(value)
+            bundle |= made[0] if isinstance(made, tuple) else (made or {})
+        for name, mime in _METHODS.items():
+            if mime not in bundle and callable(method := getattr(type(value), name, None)):
+                made = method(value)
+                if made is not None:
+                    bundle[mime] = made[0] if isinstance(made, tuple) else made
+    except Exception:  # the object's own code, and only its display: the value itself is still good
+        return {}
+    return bundle

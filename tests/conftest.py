@@ -1,0 +1,44 @@
+"""What every test shares: the event loop that async tests run on, and what a skip means.
+
+A test that needs Chromium, Node or another kernel says so by a skip that names the command which brings it. With
+NBAGENT_REQUIRE_ALL=1, as in continuous integration, such a skip is a failure: there, everything is to be present.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as kernels do."""
+    return "asyncio"
+
+
+def _require_all() -> bool:
+    return os.environ.get("NBAGENT_REQUIRE_ALL") == "1"
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail") or not _require_all():
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"{reason}\n(NBAGENT_REQUIRE_ALL=1: nothing may be skipped here)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_if_skipped(report)
+    return report

@@ -1,0 +1,58 @@
+"""An agent's output type: `Result.output` is an instance, or the run is a clear error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from pydantic import BaseModel
+
+from nbagent.errors import ConfigError, RunError
+from nbagent.runtime import Runtime
+from nbagent.session import Session
+from tests.runtime.support import scripted
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class City:
+    name: str
+    people: int
+
+
+class Person(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name": "Bern", "people": 146000}', '```json\n{"name": "Bern", "people": 146000}\n```']
+)
+async def test_the_output_is_an_instance(text: str) -> None:
+    result = await Runtime(scripted(text, output_type=City)).run(Session(), "hi")
+    assert result.output == City("Bern", 146000)
+
+
+async def test_a_model_that_answers_badly_is_told_and_answers_again() -> None:
+    session = Session()
+    result = await Runtime(scripted("Ada!", '{"name": "Ada"}', output_type=Person)).run(session, "hi")
+    assert result.output == Person(name="Ada")
+    assert session.messages[2].role == "user" and "schema" in session.messages[2].content
+
+
+async def test_an_answer_that_never_fits_is_an_error() -> None:
+    with pytest.raises(RunError) as caught:
+        await Runtime(scripted("a", "b", "c", "d", output_type=City)).run(Session(), "hi")
+    assert caught.value.code == "invalid_output"
+
+
+async def test_without_an_output_type_there_is_no_output() -> None:
+    assert (await Runtime(scripted("hello")).run(Session(), "hi")).output is None
+
+
+async def test_a_type_that_cannot_be_validated_is_refused_at_once() -> None:
+    class Opaque:
+        pass
+
+    with pytest.raises(ConfigError, match="output_type"):
+        scripted("hello", output_type=Opaque)
