@@ -83,6 +83,6 @@ def ask_sync(message: str, schema: Mapping[str, Any] | None = None, *, url: str 
 
 
 def cancelled() -> bool:
-    """Whether the call that this code runs for was cancelled: a long synchronous tool asks now and then, and returns."""
+    """Whether the call that this code runs for was cancelled; a long synchronous tool asks it now and then."""
     call = current_call.get()
     return call is not None and call.stop.is_set()

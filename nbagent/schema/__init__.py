@@ -11,7 +11,8 @@ float, and the message tells the model what to write. NaN and the infinities are
 
 from __future__ import annotations
 
+from nbagent.schema.compiling import warm
 from nbagent.schema.secret import secret_field
 from nbagent.schema.validation import validate, with_defaults
 
-__all__ = ["secret_field", "validate", "with_defaults"]
+__all__ = ["secret_field", "validate", "warm", "with_defaults"]

@@ -29,10 +29,16 @@ _TOKEN = re.compile(
 )
 _CHILD = """
 import re, sys
+try:
+    import resource, signal
+    signal.alarm(3)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+except Exception:
+    pass
 pattern, text = (part.decode("utf-8", "surrogatepass") for part in sys.stdin.buffer.read().split(b"\\0\\0", 1))
 try:
     compiled = re.compile(pattern)
-except Exception:
+except (re.error, OverflowError, RecursionError):
     sys.stdout.write("broken")
 else:
     sys.stdout.write("yes" if compiled.search(text) else "no")
@@ -113,19 +119,29 @@ def _lengths(quantifier: str, length: int) -> int:
     return max(1, most - int(low) + 1)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def _elsewhere(pattern: str, translated: str, text: str) -> bool:
-    """Search in a process of its own, which is ended when it takes too long."""
+    """Search in a process of its own, which is ended when it takes too long.
+
+    It has its own session, since an interrupt of the kernel reaches the whole process group; so it also ends itself.
+    """
     message = translated.encode("utf-8", "surrogatepass") + b"\0\0" + text.encode("utf-8", "surrogatepass")
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _CHILD], input=message, capture_output=True, timeout=SECONDS, check=False
+            [sys.executable, "-I", "-S", "-c", _CHILD],
+            input=message,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired:
         _slow.add(pattern)
         raise SlowPattern(pattern) from None
     except OSError:  # no processes here (Pyodide): nothing can be said within a bound
         raise SlowPattern(pattern) from None
-    if done.stdout not in (b"yes", b"no"):
+    if done.stdout == b"broken":
         raise BrokenPattern(pattern)
+    if done.stdout not in (b"yes", b"no"):  # it ran out of memory, or was ended
+        raise SlowPattern(pattern)
     return done.stdout == b"yes"

@@ -1,8 +1,8 @@
 """Where tools come from: the user's functions, and MCP servers.
 
-`functions` makes a tool of a Python function (`nbagent.tool`); `mcp` is the one door to the `mcp` library. Both implement
-the Protocols of `nbagent.ports`, which is all that the runtime knows of them. Importing this package imports neither
-pydantic nor mcp: what is heavy is loaded where it is first used.
+`functions` makes a tool of a Python function (`nbagent.tool`); `mcp` is the one door to the `mcp` library. Both
+implement the Protocols of `nbagent.ports`, which is all that the runtime knows of them. Importing this package
+imports neither pydantic nor mcp: what is heavy is loaded where it is first used.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """What a tool prints goes to the card of its own call, and to no cell.
 
-While any call runs, a proxy stands in front of `sys.stdout` and of `sys.stderr`. It asks a context variable whose code is
-printing: a call's (its thread, its task, and the tasks that these started) writes to that call's card; all other code
-writes to the stream that was there before, as if the proxy were not. The calls are counted, and the last one puts back
-exactly what the first one found.
+While any call runs, a proxy stands in front of `sys.stdout` and of `sys.stderr`. It asks a context variable whose
+code is printing: a call's (its thread, its task, and the tasks that these started) writes to that call's card; all
+other code writes to the stream that was there before, as if the proxy were not. The calls are counted, and the last
+one puts back exactly what the first one found.
 
-Something that replaces `sys.stdout` in the meantime (`redirect_stdout`, IPython's `%%capture`) is left in place; should it
-later put the proxy back, that goes on passing everything through.
+Something that replaces `sys.stdout` in the meantime (`redirect_stdout`, IPython's `%%capture`) is left in place;
+should it later put the proxy back, that goes on passing everything through.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A Python function as a tool that a model can call.
 
-`tool` (also a decorator) and `as_tool` make a `FunctionTool`, which implements `nbagent.ports.Tool` and stays callable as
-the function that it was. `signature` reads name, schema and arguments from the function, `results` turns what it
-returned into what the model reads, `threads` runs it where it cannot block the loop, `capture` catches what it prints.
+`tool` (also a decorator) and `as_tool` make a `FunctionTool`, which implements `nbagent.ports.Tool` and stays
+callable as the function that it was. `signature` reads name, schema and arguments from the function, `results` turns
+what it returned into what the model reads, `threads` runs it where it cannot block the loop, `capture` catches what
+it prints.
 
 It guarantees (P12): a synchronous function never blocks the loop nor the exit of the process; a cancelled call ends at
 once; whatever the function raises, SystemExit included, ends its call and nothing else.
@@ -14,6 +15,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -26,6 +28,8 @@ from nbagent.toolsets.threads import run_tool
 
 if TYPE_CHECKING:
     from nbagent.toolsets.signature import Parameters
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every provider takes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,6 +53,7 @@ class FunctionTool(Generic[P, T]):
     """
 
     toolset = ""
+    __name__: str
 
     def __init__(
         self,
@@ -66,6 +71,8 @@ class FunctionTool(Generic[P, T]):
         self.asks_approval = approve
         self.main_thread = main_thread
         self.name = name or named(function)
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(f"tool {self.name!r}: a name has letters, digits, _ and - alone, at most 64")
         self.description = described(function) if description is None else description
         self._localns = localns
         self._parameters: Parameters | None = None

@@ -1,7 +1,8 @@
 """What a function returned, as what the model reads and what the user sees.
 
-Text stays text, data becomes JSON, pictures become image blocks. An object that knows how to show itself in a notebook is
-shown on the call's card as well. The ladder goes by the object's methods, so no plotting or imaging library is imported.
+Text stays text, data becomes JSON, pictures become image blocks. An object that knows how to show itself in a
+notebook is shown on the call's card as well. The ladder goes by the object's methods, so no plotting or imaging
+library is imported.
 """
 
 from __future__ import annotations
@@ -84,14 +85,13 @@ def _of_object(value: object, context: ToolContext) -> ToolResult:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, _DATA) or hasattr(value, "__pydantic_serializer__"):
-        return _json(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _json(value)
-    return str(value)
+    declared = not isinstance(value, type) and (
+        dataclasses.is_dataclass(value) or hasattr(value, "__pydantic_serializer__")
+    )
+    return _json(value) if declared or isinstance(value, _DATA) else str(value)
 
 
-def _json(value: object) -> str:
+def _json(value: Any) -> str:
     from pydantic_core import to_json
 
     return to_json(value, fallback=str, bytes_mode="base64").decode()
@@ -114,12 +114,17 @@ def _bundle(value: object) -> dict[str, Any]:
     try:
         if callable(method := getattr(type(value), "_repr_mimebundle_", None)):
             made = method(value)
-            bundle |= made[0] if isinstance(made, tuple) else (made or {})
+            bundle |= cast("dict[str, Any]", _first(made) or {})
         for name, mime in _METHODS.items():
             if mime not in bundle and callable(method := getattr(type(value), name, None)):
                 made = method(value)
                 if made is not None:
-                    bundle[mime] = made[0] if isinstance(made, tuple) else made
+                    bundle[mime] = _first(made)
     except Exception:  # the object's own code, and only its display: the value itself is still good
         return {}
     return bundle
+
+
+def _first(made: object) -> Any:
+    """What a method showed, without the metadata that may come with it."""
+    return cast("tuple[Any, ...]", made)[0] if isinstance(made, tuple) else made

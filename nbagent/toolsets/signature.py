@@ -1,14 +1,15 @@
 """What a function's signature and docstring say to a model: a name, a description, a JSON schema.
 
-pydantic reads the annotations (dataclasses, enums, Literal, Optional, Annotated with Field) and later checks and converts
-the arguments, so that a parameter annotated with a dataclass receives an instance. docstring_parser reads the
-descriptions of the parameters in numpy, Google or Sphinx style.
+pydantic reads the annotations (dataclasses, enums, Literal, Optional, Annotated with Field) and later checks and
+converts the arguments, so that a parameter annotated with a dataclass receives an instance. docstring_parser reads
+the descriptions of the parameters in numpy, Google or Sphinx style.
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NotRequired
@@ -19,7 +20,8 @@ from nbagent.errors import ConfigError, ToolError
 def named(function: Callable[..., Any]) -> str:
     """The function's name; a partial has that of its function, an object that of its class."""
     inner = getattr(function, "func", function)
-    return getattr(inner, "__name__", type(inner).__name__)
+    name: str = getattr(inner, "__name__", type(inner).__name__)
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)  # "<lambda>" is no name that a model's provider takes
 
 
 def _docstring(function: Callable[..., Any]) -> str:
@@ -35,7 +37,7 @@ def described(function: Callable[..., Any]) -> str:
 
     text = _docstring(function)
     parsed = parse(text)
-    return parsed.description or ("" if parsed.meta else text)
+    return (parsed.description or ("" if parsed.meta else text)).strip()
 
 
 def _parameter_descriptions(function: Callable[..., Any]) -> dict[str, str]:
@@ -52,7 +54,7 @@ def _annotations(function: Callable[..., Any], localns: Mapping[str, Any] | None
     inner = getattr(function, "func", function)
     if not hasattr(inner, "__name__"):
         inner = type(inner).__call__
-    known = dict(localns or {}) | _enclosed(inspect.unwrap(inner))
+    known: dict[str, Any] = {**(localns or {}), **_enclosed(inspect.unwrap(inner))}
     return typing.get_type_hints(inner, localns=known or None, include_extras=True)
 
 
@@ -113,16 +115,14 @@ class Parameters:
     def _field(self, parameter: inspect.Parameter, annotation: Any, description: str) -> Any:
         from pydantic import Field
         from pydantic.fields import FieldInfo
-        
 
         default = parameter.default
         if isinstance(default, FieldInfo):  # count: int = Field(3, ge=1)
             required = default.is_required()
             if not required:
                 self._defaults[parameter.name] = default.get_default(call_default_factory=True, validated_data={})
-            constraints = FieldInfo.from_annotation(typing.Annotated[annotation, *default.metadata])
             description = default.description or description
-            annotation = typing.Annotated[annotation, *constraints.metadata]
+            annotation = typing.Annotated[annotation, *default.metadata] if default.metadata else annotation
         else:
             required = default is parameter.empty
         has_own = any(isinstance(m, FieldInfo) and m.description for m in getattr(annotation, "__metadata__", ()))
@@ -141,7 +141,7 @@ class Parameters:
 
         extra = "allow" if self._open else "forbid"
         made = with_config(ConfigDict(extra=extra))(TypedDict("Arguments", fields))  # type: ignore[operator]
-        self._adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(made)
+        self._adapter: TypeAdapter[Any] = TypeAdapter(made)
         schema = self._adapter.json_schema(schema_generator=Untitled)
         schema.pop("title", None)
         schema.setdefault("properties", {})

@@ -1,9 +1,9 @@
 """Work on a daemon thread of its own, first of all a synchronous tool.
 
-Not in a pool: anyio's and the standard library's are joined when the interpreter exits, and a tool that cannot be stopped
-would hold the process (P12). The thread copies the caller's context, so that `nbagent.cancelled()`, `nbagent.ask_sync()`
-and `print` find the call that they belong to. When the awaiting task is cancelled, it ends at once: the thread is
-abandoned, told so by `ToolContext.stop`, and its late result is dropped.
+Not in a pool: anyio's and the standard library's are joined when the interpreter exits, and a tool that cannot be
+stopped would hold the process (P12). The thread copies the caller's context, so that `nbagent.cancelled()`,
+`nbagent.ask_sync()` and `print` find the call that they belong to. When the awaiting task is cancelled, it ends at
+once: the thread is abandoned, told so by `ToolContext.stop`, and its late result is dropped.
 """
 
 from __future__ import annotations

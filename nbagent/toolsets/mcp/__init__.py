@@ -2,11 +2,15 @@
 
     toolset      MCPToolset: what a user declares; one pool of connections per event loop
     pool         which connection a stream gets: a first-era connection is leased to one stream at a time
-    connection   one connection and the long-lived task that owns it; calls, questions, quarantine
+    connection   one connection: calls, questions, quarantine
+    owner        the long-lived task that enters and leaves the client
+    calls        a call under way, and its clock
+    questions    a server's question on its way to a stream's user, and back
     tap          sees the messages pass, so that a cancelled call's late answer is noticed
     transport    stdio (own session, watched, stderr kept) and streamable HTTP
     watch        the process that ends a server when its kernel is gone
     content      what a call returned, as nbagent's `ToolResult`
+    failures     the library's exceptions in words
 
 Importing this package does not import `mcp`; that happens when a server is first reached.
 """

@@ -1,9 +1,8 @@
-"""What an MCP server returned, as nbagent's `ToolResult`: text for the model, blocks beside it, and whether it failed."""
+"""What an MCP server returned, as nbagent's `ToolResult`: text for the model, blocks beside it, and its failure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbagent.ports import ToolResult
@@ -12,16 +11,8 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
 
-def to_result(answer: CallToolResult, notes: Sequence[str] = ()) -> ToolResult:
-    """The result of a call.
-
-    Parameters
-    ----------
-    answer
-        The server's.
-    notes
-        Why questions of the server were not answered; the model reads them below the server's text.
-    """
+def to_result(answer: CallToolResult) -> ToolResult:
+    """The result of a call that the server answered; structured content stands in where there is no text."""
     texts: list[str] = []
     blocks: list[dict[str, Any]] = []
     for item in answer.content:
@@ -38,8 +29,7 @@ def to_result(answer: CallToolResult, notes: Sequence[str] = ()) -> ToolResult:
         texts.append(json.dumps(answer.structured_content, ensure_ascii=False))
     if not texts:
         texts += [_named(block) for block in blocks] or ["done"]
-    text = "\n".join([*texts, *(f"[{note}]" for note in dict.fromkeys(notes))])
-    return ToolResult(text, is_error=answer.is_error, content=tuple(blocks))
+    return ToolResult("\n".join(texts), is_error=answer.is_error, content=tuple(blocks))
 
 
 def _named(block: dict[str, Any]) -> str:

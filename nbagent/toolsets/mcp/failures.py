@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+
+def leaf(error: BaseException) -> BaseException:
+    """The exception itself, or the first in a group: anyio's task groups make them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
 
 def explained(error: BaseException) -> str:
     """The innermost reason, in one line or a few.
 
-    An ExceptionGroup (anyio's task groups make them) is unwrapped to its first leaf; an exception without a text is
-    named by its type.
+    An exception without a text is named by its type.
     """
     from mcp import MCPError
 
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = leaf(error)
     text = str(error).strip()
     if isinstance(error, MCPError) and text:
         return text

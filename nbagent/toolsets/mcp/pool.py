@@ -1,14 +1,17 @@
 """Which connection a stream gets.
 
-A first-era server's questions name no call, so its connection is leased to one stream at a time: a second stream at the
-same time gets a connection of its own, that is, a second process. A second-era connection is shared. Idle connections
-stay warm, at most `_WARM` of them; a quarantined or ended one is never lent, and a stream that holds one is given another
-at its next call. A pool belongs to one event loop.
+A first-era server's questions name no call, so its connection is leased to one stream at a time: a second stream at
+the same time gets a connection of its own, that is, a second process. A second-era connection is shared. Idle
+connections stay warm, at most `_WARM` of them; a quarantined or ended one is never lent, and a stream that holds one
+is given another at its next call. A pool belongs to one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +37,7 @@ class Pool:
         self.loop = asyncio.get_running_loop()
         self._timeout = connect_timeout
         self._connections: list[Connection] = []
+        self._modes = ["auto"]
         self._closed = False
 
     async def lease(self, asker: Asker) -> Lease:
@@ -44,7 +48,9 @@ class Pool:
         ToolsUnavailable
             The server cannot be reached.
         """
-        await on_daemon(_import, "nbagent-import")  # half a second, the first time, in which the loop goes on
+        if "nbagent.toolsets.mcp.connection" not in sys.modules:
+            await on_daemon(_import, "nbagent-import")  # half a second in which the loop goes on
+            threading.Thread(target=_warm_up, name="nbagent-warm-up", daemon=True).start()
         lease = Lease(self, asker)
         try:
             lease.tools = await lease.renew()
@@ -56,7 +62,7 @@ class Pool:
     def take(self, asker: Asker) -> tuple[Connection, bool]:
         """A connection that is free, and whether it was warm; else a new one."""
         for connection in self._connections:
-            if not connection.ending and not connection.quarantined and (connection.modern or not connection.askers):
+            if connection.free:
                 connection.askers.append(asker)
                 return connection, True
         return self._new(asker), False
@@ -65,7 +71,7 @@ class Pool:
         from nbagent.toolsets.mcp.connection import Connection
 
         self.server.check()
-        connection = Connection(self.server, self._timeout, self.tidy)
+        connection = Connection(self.server, self._timeout, self._modes, self.tidy)
         connection.askers.append(asker)
         self._connections.append(connection)
         return connection
@@ -78,10 +84,10 @@ class Pool:
 
     def tidy(self) -> None:
         """Forget the ended connections; end idle ones beyond what is kept warm."""
-        self._connections = [connection for connection in self._connections if not connection.gone]
-        idle = [c for c in self._connections if not (c.askers or c.quarantined or c.ending)]
+        self._connections = [connection for connection in self._connections if not connection.owner.gone]
+        idle = [connection for connection in self._connections if connection.idle]
         for connection in idle if self._closed else idle[_WARM:]:
-            connection.end()
+            connection.owner.end()
 
     def close_idle(self) -> None:
         """Nobody declares this toolset any more: end what is idle now, and the rest as it becomes so."""
@@ -92,14 +98,21 @@ class Pool:
         """End all connections and wait (bounded) for their processes to be gone."""
         connections = list(self._connections)
         for connection in connections:
-            connection.end()
-        if connections:
+            connection.owner.end()
+        with contextlib.suppress(TimeoutError):  # a process that even SIGKILL does not end: nothing more can be done
             async with asyncio.timeout(_END):
-                await asyncio.gather(*(connection.ended() for connection in connections))
+                await asyncio.gather(*(connection.owner.ended() for connection in connections))
 
 
 def _import() -> None:
     import nbagent.toolsets.mcp.connection  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+
+def _warm_up() -> None:
+    """Load the validator of schemas before the first call needs it: jsonschema's formats take seconds to import."""
+    from nbagent.schema import validate
+
+    validate({}, {"type": "object"})
 
 
 class Lease:
@@ -140,21 +153,24 @@ class Lease:
         ToolError
             The server refused, ended, or did not answer in time.
         """
-        from nbagent.toolsets.mcp.connection import Call
+        from nbagent.toolsets.mcp.calls import Call
         from nbagent.toolsets.mcp.content import to_result
 
         connection = await self._working()
         call = Call(context.asker, context.tool_call_id)
-        progress = lambda text: context.emit_output(f"{text}\n", None)  # noqa: E731
+
+        def progress(text: str) -> None:
+            context.emit_output(f"{text}\n", None)
+
         answer = await connection.call(name, dict(arguments), call, progress, timeout)
-        return to_result(answer, call.notes)
+        return to_result(answer)
 
     async def _working(self) -> Connection:
         async with self._replacing:
             if self._released:
                 raise ToolError(f"server {self._pool.server.name} is not open any more")
             connection = self._connection
-            if connection is None or connection.ending or connection.quarantined:
+            if connection is None or not connection.usable:
                 try:
                     await self.renew()
                 except ToolsUnavailable as error:

@@ -1,14 +1,16 @@
 """Sees each message of a connection pass, and changes none.
 
-The `mcp` library drops the answer to a request whose caller has gone, yet the quarantine of a connection ends with exactly
-that answer. So the transport's two streams are wrapped: a call learns the id that its request went out under, and an
-answer is reported by its id, late or not. The wrapped read stream also tells that the server's output has ended.
+The `mcp` library drops the answer to a request whose caller has gone, yet the quarantine of a connection ends with
+exactly that answer. So the transport's two streams are wrapped: a call learns the id that its request went out under,
+and an answer is reported by its id, late or not. The wrapped read stream also tells that the server's output has
+ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +21,24 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
 
 
-class TappedWriter:
-    """The transport's write stream; `sent` is called with each request, in the context of its sender."""
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Who is told: `sent` of each request, in the context of its sender; `answered` of each answer, by its id."""
 
-    def __init__(self, inner: WriteStream[SessionMessage], sent: Callable[[JSONRPCRequest], None]) -> None:
+    sent: Callable[[JSONRPCRequest], None]
+    answered: Callable[[Any], None]
+
+
+class TappedWriter:
+    """The transport's write stream."""
+
+    def __init__(self, inner: WriteStream[SessionMessage], tap: Tap) -> None:
         self._inner = inner
-        self._sent = sent
+        self._tap = tap
 
     async def send(self, item: SessionMessage, /) -> None:
         if isinstance(item.message, JSONRPCRequest):
-            self._sent(item.message)
+            self._tap.sent(item.message)
         await self._inner.send(item)
 
     async def aclose(self) -> None:
@@ -38,22 +48,22 @@ class TappedWriter:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         await self._inner.aclose()
 
 
 class TappedReader:
-    """The transport's read stream; `answered` is called with the id of each answer, `ended` when there is no more."""
+    """The transport's read stream; `ended` is called when there is no more."""
 
     def __init__(
         self,
         inner: ReadStream[SessionMessage | Exception],
-        answered: Callable[[Any], None],
+        tap: Tap,
         ended: Callable[[], None],
     ) -> None:
         self._inner = inner
-        self._answered = answered
+        self._tap = tap
         self._ended = ended
 
     @property
@@ -64,7 +74,7 @@ class TappedReader:
     async def receive(self) -> SessionMessage | Exception:
         item = await self._inner.receive()
         if not isinstance(item, Exception) and isinstance(item.message, JSONRPCResponse | JSONRPCError):
-            self._answered(item.message.id)
+            self._tap.answered(item.message.id)
         return item
 
     def __aiter__(self) -> TappedReader:
@@ -86,6 +96,6 @@ class TappedReader:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         await self._inner.aclose()

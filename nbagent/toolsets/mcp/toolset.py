@@ -1,7 +1,7 @@
 """An MCP server as a toolset: what a user declares, and the server's tools as the runtime sees them.
 
-Connections are kept warm between streams, in one pool per event loop. A toolset that nobody holds any more (its cell ran
-again and made another) ends its idle connections by itself.
+Connections are kept warm between streams, in one pool per event loop. A toolset that nobody holds any more (its cell
+ran again and made another) ends its idle connections by itself.
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ class MCPToolset:
     'mcp-server-weather'
     """
 
+    kind = "mcp"
+    """That opening it reaches a server, which the runtime tells of by events of its own."""
+
     def __init__(
         self,
         command: str | None = None,
@@ -105,7 +108,9 @@ class MCPToolset:
         connect_timeout: float = 60.0,
     ) -> None:
         if (command is None) == (url is None):
-            raise ConfigError("MCPToolset takes a command (a server to start) or a url (a server to reach), one of them")
+            raise ConfigError(
+                "MCPToolset takes a command (a server to start) or a url (a server to reach), one of them"
+            )
         if isinstance(args, str):
             raise ConfigError("MCPToolset: args is a list of strings, one for each argument")
         self.name = name or _guessed(command, args, url)

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from nbagent.errors import ToolsUnavailable
 from nbagent.toolsets.mcp import watch
+from nbagent.toolsets.threads import on_daemon
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nbagent")
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential", re.IGNORECASE)
+_LAST_WORDS = 0.5  # seconds to wait for what a server says when it ends
 _LINES = 200  # of stderr kept for messages
 
 
@@ -66,7 +68,9 @@ class Server:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def redacted(self, text: str) -> str:
-        """The text without the values of `env` and `headers`."""
+        """The text without the values of `env` and `headers`, and without what may be secret in the address."""
+        if self.url is not None:
+            text = text.replace(self.url, self.where)
         for name, value in (*self.env.items(), *self.headers.items()):
             if len(value) >= (3 if _SECRET_NAME.search(name) else 6):
                 text = text.replace(value, "***")
@@ -117,9 +121,9 @@ class Stderr:
                 self._lines.append(line)
                 logger.info("MCP server %s: %s", self._server.name, line)
 
-    def last_words(self, count: int = 8) -> str:
-        """The last lines, and the exit code where it is known."""
-        self._thread.join(0.3)
+    async def last_words(self, count: int = 8) -> str:
+        """The last lines, and the exit code, for which it waits a moment."""
+        await on_daemon(lambda: self._thread.join(_LAST_WORDS), "nbagent-last-words")
         code = "" if self.exit_code is None else f" (exit code {self.exit_code})"
         lines = "\n".join([line for line in self._lines if line][-count:])
         return f"{code}; its last words:\n{lines}" if lines else code

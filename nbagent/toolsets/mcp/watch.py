@@ -1,12 +1,13 @@
-"""The process between the kernel and an MCP server, so that no server outlives its kernel: ``watch.py PARENT COMMAND …``
+"""The process between kernel and MCP server, so that no server outlives its kernel: ``watch.py PARENT COMMAND …``
 
-Run as a script by the interpreter, with the standard library alone. It starts the command, which inherits its stdout and
-stderr, and hands on what arrives on stdin. When stdin ends (the connection is closed, or the kernel is gone, even killed)
-or the parent changes, the server's stdin is closed, then it is asked to end, then it is killed: within 1.8 s, less than
-the 2 s after which the `mcp` library loses patience. When the server ends by itself, what it started ends with it.
+Run as a script by the interpreter, with the standard library alone. It starts the command, which inherits its stdout
+and stderr, and hands on what arrives on stdin. When stdin ends (the connection is closed, or the kernel is gone, even
+killed) or the parent changes, the server's stdin is closed, then it is asked to end, then it is killed: within 1.8 s,
+less than the 2 s after which the `mcp` library loses patience. When the server ends by itself, what it started ends
+with it.
 
-Grandchildren are found although they leave the process group: on Linux this process is the "subreaper" that orphans below
-it fall to, and /proc tells who they are. Elsewhere the process group is all that can be reached.
+Grandchildren are found although they leave the process group: on Linux this process is the "subreaper" that orphans
+below it fall to, and /proc tells who they are. Elsewhere the process group is all that can be reached.
 """
 
 from __future__ import annotations
@@ -128,8 +129,8 @@ def main() -> int:
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, lambda *_: asked.set())
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)  # so that it writes to the wakeup pipe
     _adopt_orphans()
     try:
         server, stdin = _start(command)
