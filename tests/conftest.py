@@ -18,6 +18,18 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+STARTS_SOMETHING = {"FrontEnd", "NotebookClient", "sync_playwright", "Lab"}
+"""Names that a module of tests imports to start kernels and browsers."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow whatever starts a kernel or a browser."""
+    for item in items:
+        starts = isinstance(item, pytest.Function) and STARTS_SOMETHING & vars(item.module).keys()
+        if starts or {"front", "fresh", "notebook", "lab", "browser"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 def _require_all() -> bool:
     return os.environ.get("NBAGENT_REQUIRE_ALL") == "1"
 

