@@ -11,6 +11,7 @@ cleared as the first thing after it, inside the `try` that catches. Below: `erro
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -65,6 +66,26 @@ def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise Interrupted from None
     finally:
         _active = before
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether what user code raised is a failure of that code alone, SystemExit included.
+
+    It is none where an interrupt struck, or where the task that drives the code is being cancelled. A CancelledError of
+    the code's own making is a failure too: let through, it would pass for the end of the whole run.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or not task.cancelling()
+    return not isinstance(error, Interrupted | KeyboardInterrupt | GeneratorExit)
+
+
+def told(error: BaseException) -> str:
+    """The error's type and text, as events and models are told them; also where its own ``__str__`` fails."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # the user's code
+        return type(error).__name__
 
 
 @types.coroutine

@@ -386,9 +386,10 @@ def from_dict(data: Mapping[str, Any]) -> Event:
         The type is unknown, or a field is missing or unknown.
     """
     values: dict[str, Any] = dict(data)
-    cls = EVENTS.get(values.pop("type", None))
+    kind = values.pop("type", None)
+    cls = EVENTS.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise ValueError(f"not an event of nbagent: type {data.get('type')!r}")
+        raise ValueError(f"not an event of nbagent: type {kind!r}")
     for name in ("agents", "tools", "content"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])

@@ -1,7 +1,7 @@
 """Whether a tool call may run: allow it, ask the user, or refuse it.
 
-One pure function over the tool, the mode of the run and what the user approved for this session. The runtime's dispatch
-calls it for every call, also again after a wait, since an approval may have come meanwhile.
+One pure function over the tool, the mode of the run and what the user approved for this session. The runtime calls it
+once for every call; an approval for the session also settles the asks for that tool which wait at that moment.
 """
 
 from __future__ import annotations

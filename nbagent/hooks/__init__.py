@@ -91,7 +91,10 @@ def check(hooks: Mapping[str, Hook | Sequence[Hook]]) -> dict[str, tuple[Hook, .
     for point, given in hooks.items():
         if point not in POINTS:
             raise ConfigError(f"there is no hook point {point!r}; there are: {', '.join(POINTS)}")
-        functions = (given,) if callable(given) else tuple(given)
+        try:
+            functions = (given,) if callable(given) else tuple(given)
+        except TypeError:
+            raise ConfigError(f"hooks of {point}: {given!r} is neither a function nor several") from None
         for function in functions:
             if not callable(function):
                 raise ConfigError(f"hook of {point}: {function!r} is not a function")
@@ -110,7 +113,7 @@ async def call(hook: Hook, context: HookContext) -> HookResult:
     Raises
     ------
     ConfigError
-        It returned something that is neither None nor a `HookResult`.
+        It returned something that is neither None nor a `HookResult`, or one whose words are no text.
     """
     result: Any = boundary.call(hook, context)
     if inspect.isawaitable(result):
@@ -119,4 +122,7 @@ async def call(hook: Hook, context: HookContext) -> HookResult:
         return HookResult()
     if not isinstance(result, HookResult):
         raise ConfigError(f"hook {name_of(hook)} returned {type(result).__name__}; return None or a HookResult")
+    for words in ("reason", "context"):
+        if not isinstance(getattr(result, words), str):
+            raise ConfigError(f"hook {name_of(hook)} returned a HookResult whose {words} is no text")
     return result

@@ -83,11 +83,16 @@ async def answer(request: ElicitationRequest, answers: Answers) -> ElicitationRe
             given = boundary.call(answers, request)
             if inspect.isawaitable(given):
                 given = await boundary.drive(given)
-            action, content = given
-            return checked(request, action, content)
+            if not isinstance(given, tuple | list) or len(given) != 2:  # pyright: ignore[reportUnknownArgumentType]
+                raise BadAnswers(f"answers= returned {given!r} for {request.message!r}; return (action, content)")
+            return checked(request, *given)  # pyright: ignore[reportUnknownArgumentType]
         known = request.schema.get("properties", {}) if request.schema is not None else answers
         return checked(request, "accept", {name: value for name, value in answers.items() if name in known})
     except InvalidAnswer as error:
         raise BadAnswers(f"answers= does not fit {request.message!r}: {error}") from None
-    except Exception as error:  # the user's function, or what it returned
-        raise BadAnswers(f"answers= failed on {request.message!r}: {type(error).__name__}: {error}") from error
+    except BadAnswers:
+        raise
+    except BaseException as error:  # the user's function, or what it returned
+        if not boundary.is_failure(error):
+            raise
+        raise BadAnswers(f"answers= failed on {request.message!r}: {boundary.told(error)}") from error

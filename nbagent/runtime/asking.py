@@ -51,7 +51,7 @@ async def ask(message: str, schema: Mapping[str, Any] | None = None, *, url: str
             print(answer.content["city"])
     """
     run, call_id = _asking()
-    if run is None:
+    if run is None or run.loop.is_closed():
         return NO_STREAM
     if run.loop is asyncio.get_running_loop():
         return await run.questions.ask(message, schema, url=url, tool_call_id=call_id)

@@ -12,11 +12,13 @@ answered reaches the model with the call's result.
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from nbagent import boundary
 from nbagent.errors import Interrupted, ToolError
 from nbagent.events import Error, ToolCallConfirmation, ToolCallOutput, ToolCallResponse, ToolCallStarted
 from nbagent.permissions import decide
@@ -57,15 +59,17 @@ class Calls:
 
     async def make(self, calls: list[ToolCall], toolbox: Toolbox) -> None:
         """Make the calls of one message, in parallel, until each has its response."""
-        opened = [self._begin(call, toolbox) for call in calls]
-        for one in opened:
+        opened: list[_Call] = []
+        for call in calls:
+            tool = toolbox.get(call.name)
             await self._run.emit(
                 ToolCallStarted,
-                tool_call_id=one.call.id,
-                name=one.call.name,
-                arguments=one.call.arguments,
-                toolset=one.tool.toolset if one.tool else "",
+                tool_call_id=call.id,
+                name=call.name,
+                arguments=call.arguments,
+                toolset=tool.toolset if tool else "",
             )
+            opened.append(self._begin(call, tool))
         tasks = [self._run.loop.create_task(self._perform(one, toolbox)) for one in opened]
         self._tasks.update(tasks)
         for task in tasks:
@@ -97,6 +101,10 @@ class Calls:
             text, state = (ABANDONED, "abandoned") if on_thread else (CUT_SHORT, "cancelled")
             self._respond(one, ToolResult(text, is_error=True), state)
 
+    def forget(self) -> None:
+        """The loop is closed: its tasks end no more, and none of them can be cancelled."""
+        self._tasks.clear()
+
     async def ended(self) -> None:
         """Wait until no call's task is left."""
         if self._tasks:
@@ -104,7 +112,7 @@ class Calls:
 
     # ------------------------------------------------------------ one call
 
-    def _begin(self, call: ToolCall, toolbox: Toolbox) -> _Call:
+    def _begin(self, call: ToolCall, tool: Tool | None) -> _Call:
         run = self._run
 
         def emit(text: str, data: Mapping[str, Any] | None) -> None:
@@ -112,7 +120,7 @@ class Calls:
 
         output = CallOutput(run.loop, emit)
         context = ToolContext(run.questions, call.id, call.name, run.agent.name, run.session, output.write)
-        one = _Call(call, toolbox.get(call.name), context, output, time.monotonic())
+        one = _Call(call, tool, context, output, time.monotonic())
         self._open[call.id] = one
         return one
 
@@ -131,7 +139,7 @@ class Calls:
                 raise
             result, state = ToolResult("The tool cancelled itself.", is_error=True), "failed"
         except BaseException as failure:  # whatever a tool raises ends its call alone
-            words = str(failure) if isinstance(failure, ToolError) else f"{type(failure).__name__}: {failure}"
+            words = str(failure) if isinstance(failure, ToolError) else boundary.told(failure)
             result, state = ToolResult(words, is_error=True), "failed"
         self._respond(one, result, state)
 
@@ -143,14 +151,15 @@ class Calls:
             raise ToolError(
                 f"The arguments are not a JSON object: {call.arguments[:200]!r}. Call {call.name} again with one."
             )
+        given = copy.deepcopy(call.arguments)  # a hook or tool that changes them in place changes no history
         fields = {"prompt": self._run.prompt, "tool_name": call.name, "tool_call_id": call.id}
-        before = await fire(self._run, "pre_tool_use", arguments=call.arguments, **fields)
+        before = await fire(self._run, "pre_tool_use", arguments=given, **fields)
         if before.block:
             raise _Refused(f"The call was blocked: {before.reason}")
-        arguments = before.updated_input if before.updated_input is not None else call.arguments
+        arguments = before.updated_input if before.updated_input is not None else given
         _check(tool, arguments)
         await self._approve(one, tool, arguments)
-        result = await tool.call(arguments, one.context)
+        result = _whole(await tool.call(arguments, one.context))
         after = await fire(
             self._run, "post_tool_use", arguments=arguments, response=result.text, is_error=result.is_error, **fields
         )
@@ -200,6 +209,13 @@ class Calls:
         )
         if state == "failed":
             run.record(Error, code="tool_failed", message=f"{call.name}: {text}")
+
+
+def _whole(result: Any) -> ToolResult:
+    """What another's tool returned, if it is a result."""
+    if isinstance(result, ToolResult) and isinstance(result.text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return replace(result, content=tuple(result.content or ()))
+    raise ToolError(f"The tool returned {type(result).__name__} where a ToolResult with a text belongs.")
 
 
 def _check(tool: Tool, arguments: Any) -> None:

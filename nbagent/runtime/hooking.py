@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from nbagent import hooks
+from nbagent import boundary, hooks
 from nbagent.events import HookBlocked, HookFinished, HookStarted, Warning
 from nbagent.hooks import HookContext, HookResult
 
@@ -52,8 +52,10 @@ async def _call(run: Run, point: str, hook: hooks.Hook, context: HookContext) ->
     error = ""
     try:
         result = await hooks.call(hook, context)
-    except Exception as failure:  # the user's code
-        error = f"{type(failure).__name__}: {failure}"
+    except BaseException as failure:  # the user's code
+        if not boundary.is_failure(failure):
+            raise
+        error = boundary.told(failure)
         logger.warning("hook %s of %s failed", name, point, exc_info=failure)
         run.record(Warning, message=f"The hook {name} of {point} failed: {error}")
         closed = point == "pre_tool_use"

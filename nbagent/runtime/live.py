@@ -30,6 +30,14 @@ def live_runs() -> tuple[Stream, ...]:
     return tuple(run.handle for run in tuple(_runs.values()))
 
 
+def bury_dead() -> None:
+    """Finalize the runs whose loop was closed over them; the next run does it, as the second owner."""
+    for run in tuple(_runs.values()):
+        if run.loop.is_closed():
+            run.bury()
+
+
 def innermost() -> Run | None:
     """The run that began last and has not stopped, or None."""
-    return next((run for run in reversed(tuple(_runs.values())) if run.stopped is None), None)
+    runs = reversed(tuple(_runs.values()))
+    return next((run for run in runs if run.stopped is None and not run.loop.is_closed()), None)

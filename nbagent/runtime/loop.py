@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from anyio.lowlevel import checkpoint
 
+from nbagent import boundary
 from nbagent.errors import ModelError
 from nbagent.events import (
     AgentChoice,
@@ -30,7 +31,7 @@ from nbagent.ports import ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
 from nbagent.runtime import toolbox
 from nbagent.runtime.hooking import fire
 from nbagent.runtime.toolbox import Toolbox
-from nbagent.session import ToolCall, Usage
+from nbagent.session import ToolCall, Usage, new_id
 
 if TYPE_CHECKING:
     from nbagent.runtime.run import Run
@@ -104,11 +105,29 @@ async def _iterate(run: Run, tools: Toolbox, instructions: str) -> StopReason:
 
 @dataclass(slots=True)
 class _Said:
-    """What the model said in one call."""
+    """What the model said in one call.
 
+    Parameters
+    ----------
+    taken
+        Identifiers of calls that the session holds already. Some models count from 0 in every message; a call that
+        repeats one gets another, since events, cards and results know a call by it.
+    """
+
+    taken: set[str]
+    ids: dict[str, str] = field(default_factory=dict[str, str])
     text: list[str] = field(default_factory=list[str])
     arguments: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     names: dict[str, str] = field(default_factory=dict[str, str])
+
+    def piece(self, given: str, name: str, arguments: str) -> str:
+        """A piece of the call that the model knows as `given`; the call's identifier in the session."""
+        key = self.ids.get(given)
+        if key is None:
+            key = self.ids[given] = given if given and given not in self.taken else new_id("call")
+        self.names[key] = self.names.get(key) or name
+        self.arguments.setdefault(key, []).append(arguments)
+        return key
 
     @property
     def calls(self) -> list[ToolCall]:
@@ -117,10 +136,14 @@ class _Said:
 
 def _parsed(arguments: str) -> dict[str, Any] | str:
     try:
-        value: Any = json.loads(arguments or "{}")
-    except ValueError:
+        value: Any = json.loads(arguments or "{}", parse_constant=_no_number)
+    except (ValueError, RecursionError):
         return arguments
     return cast("dict[str, Any]", value) if isinstance(value, dict) else arguments
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")  # Python reads NaN and Infinity, which nobody else could
 
 
 async def _model_call(run: Run, tools: Toolbox, instructions: str) -> _Said:
@@ -131,21 +154,21 @@ async def _model_call(run: Run, tools: Toolbox, instructions: str) -> _Said:
         tools=toolbox.specs(tools),
         output_schema=adapter.json_schema() if adapter is not None else None,
     )
-    said = _Said()
-    chunks = run.model.stream(request)
+    said = _Said({call.id for message in request.messages for call in message.tool_calls})
+    chunks = None
     try:
+        chunks = run.model.stream(request)
         async for chunk in chunks:
             match chunk:
-                case TextDelta(content):
+                case TextDelta(str() as content):
                     said.text.append(content)
                     run.turn.text(content)
                     await run.emit(AgentChoice, content=content)
-                case ReasoningDelta(content):
+                case ReasoningDelta(str() as content):
                     run.turn.reasoning(content)
                     await run.emit(AgentChoiceReasoning, content=content)
-                case ToolCallDelta(key, name, arguments):
-                    said.names.setdefault(key, name)
-                    said.arguments.setdefault(key, []).append(arguments)
+                case ToolCallDelta(str() as given, str() as name, str() as arguments):
+                    key = said.piece(given, name, arguments)
                     await run.emit(PartialToolCall, tool_call_id=key, name=said.names[key], arguments=arguments)
                 case Usage():
                     run.usage += chunk
@@ -153,10 +176,14 @@ async def _model_call(run: Run, tools: Toolbox, instructions: str) -> _Said:
                     await run.emit(
                         TokenUsage, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=usage.cost
                     )
+                case _:
+                    raise ModelError(f"{run.model.name} yielded {repr(chunk)[:200]}, which is no piece of an answer")
     except ModelError:
         raise
-    except Exception as error:  # another's model
-        raise ModelError(f"{run.model.name} failed: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # another's model
+        if not boundary.is_failure(error):
+            raise
+        raise ModelError(f"{run.model.name} failed: {boundary.told(error)}") from error
     finally:
         if (close := getattr(chunks, "aclose", None)) is not None:
             await close()

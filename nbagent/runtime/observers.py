@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 
+from nbagent import boundary
 from nbagent.events import Event
 from nbagent.ports import Observer
 
@@ -31,7 +32,12 @@ class _Feed:
         self.failed = 0
         self.ended = False
         self.filled = asyncio.Event()
-        self.task = asyncio.get_running_loop().create_task(self._pump(), name=f"nbagent observer {observer!r}")
+        self.begin()
+
+    def begin(self) -> None:
+        """Empty the queue from now on, in a task of its own."""
+        name = f"nbagent observer {type(self.observer).__name__}"
+        self.task = asyncio.get_running_loop().create_task(self._pump(), name=name)
 
     def push(self, event: Event) -> None:
         if len(self.queue) == self.queue.maxlen:
@@ -57,7 +63,9 @@ class _Feed:
     async def _deliver(self, event: Event) -> None:
         try:
             await self.observer.on_event(event)
-        except Exception:  # the outermost edge of a task that must live on
+        except BaseException as failure:  # the outermost edge of a task that must live on
+            if not boundary.is_failure(failure):
+                raise
             self.failed += 1
             if self.failed == 1:
                 logger.exception("observer %r failed on %s; it goes on with the next event", self.observer, event.type)
@@ -67,7 +75,13 @@ class FanOut:
     """The observers of one stream."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
-        self._feeds = [_Feed(observer) for observer in observers]
+        self._feeds: list[_Feed] = []
+        try:
+            for observer in observers:
+                self._feeds.append(_Feed(observer))
+        except BaseException:  # what is no observer: leave no task behind
+            self.end()
+            raise
 
     def push(self, event: Event) -> None:
         """Queue an event for every observer; never waits."""
@@ -83,6 +97,9 @@ class FanOut:
         """Wait for the observers to take what is queued; after `seconds` the rest is dropped, which is logged."""
         if not self._feeds:
             return
+        for feed in self._feeds:
+            if feed.task.done() and feed.queue:  # cancelled with all the loop's tasks, as asyncio.run does at its end
+                feed.begin()
         _, late = await asyncio.wait([feed.task for feed in self._feeds], timeout=seconds)
         for feed in self._feeds:
             if feed.task in late:

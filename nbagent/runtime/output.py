@@ -20,7 +20,7 @@ class CallOutput:
     def __init__(self, loop: asyncio.AbstractEventLoop, emit: Emit) -> None:
         self._loop = loop
         self._emit = emit
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # garbage collection under it may run a __del__ that prints
         self._pieces: list[str | Mapping[str, Any]] = []
         self._scheduled = False
         self._ended = False
@@ -61,6 +61,6 @@ class CallOutput:
 
     def end(self) -> None:
         """Emit the rest; later output is dropped."""
-        self.flush()
         with self._lock:
             self._ended = True
+        self.flush()

@@ -16,7 +16,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbagent.errors import AnswerRefused
+from nbagent.errors import AnswerRefused, Interrupted
 from nbagent.events import ElicitationRequest, ElicitationResolved, Error, Event, Warning
 from nbagent.ports import ElicitationResult
 from nbagent.runtime import answers
@@ -54,6 +54,8 @@ class Questions:
         """Put an elicitation to the user and wait for what becomes of it."""
         from nbagent.schema import secret_field
 
+        if schema is not None and not isinstance(schema, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"the schema of a question is a mapping or None, not {type(schema).__name__}")
         run = self._run
         request = {
             "message": message,
@@ -104,12 +106,24 @@ class Questions:
         self._open[question_id] = question
         run.runtime.bridge.register(question)
         run.push(event)
+        answering: asyncio.Task[None] | None = None
         try:
             if automatic is not None:
-                self._settle(question, await automatic(event))
+                answering = run.loop.create_task(self._answer(question, automatic))
             elif run.options.unattended is not None:
                 self._settle(question, ElicitationResult("decline", note=f"declined: {run.options.unattended}"))
             return await question.wait()
+        finally:
+            if answering is not None:
+                answering.cancel()
+            self._settle(question, ElicitationResult("cancel", note=NOT_AWAITED))
+
+    async def _answer(self, question: Question, automatic: Callable[[Any], Awaitable[ElicitationResult]]) -> None:
+        """Beside the asker, who so hears of the run's end also while the caller's function takes its time."""
+        try:
+            self._settle(question, await automatic(question.request))
+        except Interrupted:
+            self._run.cancel("interrupted")
         finally:
             self._settle(question, ElicitationResult("cancel", note=NOT_AWAITED))
 
@@ -125,6 +139,11 @@ class Questions:
             self._settle(question, ElicitationResult("cancel", note=RUN_ENDED))
             self._announce(question)
             question.settled.set()
+
+    def forget(self) -> None:
+        """The loop is closed: nobody waits there any more, so that settling must not try to wake them."""
+        for question in self._open.values():
+            question.settled = asyncio.Event()
 
     def _settle(self, question: Question, outcome: ElicitationResult) -> None:
         with contextlib.suppress(AnswerRefused):  # somebody answered first, which is as good

@@ -16,6 +16,7 @@ none of its body, and a tool that ignores its cancellation would keep the form o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -25,7 +26,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
+from nbagent import boundary
 from nbagent.errors import Interrupted, ModelError, NbagentError, SessionBusy, ToolsUnavailable
 from nbagent.events import (
     Error,
@@ -56,12 +59,16 @@ logger = logging.getLogger("nbagent")
 E = TypeVar("E", bound=Event)
 
 GRACE = 5.0
-"""Seconds that tools and session_end hooks have to clean up after the stream has stopped."""
+"""Seconds that tools, toolsets and session_end hooks have to clean up after the stream has stopped."""
+HOOK_GRACE = 1.0
+"""Of these, the seconds that are left to the hooks, whatever the tools do."""
 DRAIN = 2.0
-"""Seconds that observers have to take what is queued."""
+"""Seconds that observers have to take what is queued, and then the store to save the session."""
 DRAIN_CUT_SHORT = 0.2
 """The same after an interrupt, when a person waits for the cell to end."""
 CUT_SHORT: frozenset[StopReason] = frozenset({"cancelled", "interrupted", "superseded"})
+
+_turns = threading.Lock()  # a session may be used from the loops of several threads
 
 current_run: ContextVar[Run | None] = ContextVar("nbagent_current_run", default=None)
 """The run whose code is running in this context: what it starts is nested in it."""
@@ -84,13 +91,16 @@ class Run:
         self.error: Error | None = None
         self.usage = Usage()
         self.output: Any = None
+        self.turn = TurnRecord(session, self.agent.name)
         self.started = asyncio.Event()
+        self.stopping = asyncio.Event()
         self.done = asyncio.Event()
         self.channel = Channel()
         self.questions = Questions(self)
         self.calls = Calls(self)
         self._seq = 0
         self._hurried = False
+        self._clean_by = 0.0
         self._scope: anyio.CancelScope | None = None
         self._grace: anyio.CancelScope | None = None
         self._task: asyncio.Task[None] | None = None
@@ -125,22 +135,30 @@ class Run:
         SessionBusy
             The session's turn is taken.
         """
-        if self.session.busy:
-            raise SessionBusy(
-                f"session {self.session.id} has a turn under way (stream {self.session.turns[-1].stream_id}); "
-                "wait for it, cancel it, or use another session"
-            )
+        live.bury_dead()
         self.loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        live.add(self)
-        turn = Turn(self.id, len(self.session.messages), self.options.cell_id, self.options.execution)
-        self.session.turns.append(turn)
-        self._turn = turn
-        self.turn = TurnRecord(self.session, self.agent.name)
-        self.fanout = FanOut(self.options.observers)
+        self.fanout = FanOut(self.options.observers)  # what may fail comes before anything is acquired
+        try:
+            self._take_turn()
+        except SessionBusy:
+            self.fanout.end()
+            raise
         self._join_parent()
         self._task = self.loop.create_task(self._main(), name=f"nbagent {self.id} {self.agent.name}")
         self._task.add_done_callback(self._ended)
+
+    def _take_turn(self) -> None:
+        with _turns:
+            if self.session.busy:
+                raise SessionBusy(
+                    f"session {self.session.id} has a turn under way (stream {self.session.turns[-1].stream_id}); "
+                    "wait for it, cancel it, or use another session"
+                )
+            live.add(self)
+            messages = len(self.session.messages)
+            self._turn = Turn(self.id, messages, self.options.cell_id, self.options.execution)
+            self.session.turns.append(self._turn)
 
     def _join_parent(self) -> None:
         parent = current_run.get()
@@ -180,6 +198,8 @@ class Run:
         """Emit an event when the consumer has made room for it."""
         if self.channel.full:
             await self.channel.room()
+            if self.stopped is not None:  # the close made the room: go no further than the cancellation
+                await checkpoint_if_cancelled()
         self.record(cls, **fields)
 
     def fail(self, code: str, message: str) -> None:
@@ -192,8 +212,10 @@ class Run:
 
     def cancel(self, reason: StopReason = "cancelled") -> None:
         """Stop the stream: at once on the loop's thread, as soon as the loop can from another."""
-        if self.on_loop_thread:
+        if asyncio._get_running_loop() is self.loop:  # pyright: ignore[reportPrivateUsage]
             self._cancel(reason)
+        elif self.loop.is_closed():
+            self.bury()
         else:
             self._call_soon(self._cancel, reason)
 
@@ -214,14 +236,31 @@ class Run:
                 raise
 
     def _cancel(self, reason: StopReason) -> None:
-        self.finalize(reason)
-        if self._scope is not None:
-            self._scope.cancel()
+        if self.stopped is not None:
+            return  # what still cleans up has its grace
+        try:
+            self.finalize(reason)
+        finally:
+            if self._scope is not None:
+                self._scope.cancel()
+
+    def bury(self) -> None:
+        """Its loop was closed over it, so that nobody is left to be woken: forget who waits, and record the facts."""
+        for child in tuple(self.children):
+            child.bury()
+        self.calls.forget()
+        self.questions.forget()
+        self._scope = None
+        self.fanout, self.channel = FanOut(()), Channel()
+        self.started, self.stopping, self.done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.finalize("cancelled")
+        self._free()
 
     def _hurry(self) -> None:
         self._hurried = True
-        if self._grace is not None:
-            self._grace.cancel()
+        for scope in (self._scope, self._grace):
+            if scope is not None and self.stopped is not None:
+                scope.cancel()
 
     def finalize(self, reason: StopReason, message: str = "") -> None:
         """Stop the stream (P2), once: children, tools, questions, bridge, `stream_stopped`, channel; never waits."""
@@ -242,6 +281,10 @@ class Run:
         self.fanout.end()
         self.channel.close(self.stopped)
         self._tell_parent(reason)
+        self.stopping.set()
+        self._clean_by = self.loop.time() + GRACE
+        if self._scope is not None:
+            self._scope.deadline = self._clean_by - HOOK_GRACE
 
     def _record_start(self) -> None:
         self.record(StreamStarted, parent_id=self.parent.id if self.parent else None)
@@ -258,8 +301,13 @@ class Run:
             )
 
     async def join(self) -> None:
-        """Wait until the producer and its cleanup have ended; after all its graces, give it up and free its turn."""
-        with anyio.move_on_after(GRACE + DRAIN + 1.0):
+        """Wait for the stop, then for the cleanup; after all its graces, give the producer up and free its turn."""
+        if self.loop is not asyncio.get_running_loop():
+            if not self.loop.is_closed():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.join(), self.loop))
+            return
+        await self.stopping.wait()
+        with anyio.move_on_after(GRACE + DRAIN + DRAIN + 1.0):
             await self.done.wait()
         if not self.done.is_set():
             logger.error("stream %s ignores its cancellation and is given up", self.id)
@@ -287,27 +335,32 @@ class Run:
 
     async def _wind_down(self) -> None:
         assert self.stopped is not None
-        with anyio.move_on_after(GRACE) as self._grace:
+        with anyio.CancelScope(deadline=self._clean_by) as self._grace, contextlib.suppress(Interrupted):
             if self._hurried:
                 self._grace.cancel()
-            await self.calls.ended()
+            with anyio.CancelScope(deadline=self._clean_by - HOOK_GRACE):
+                await self.calls.ended()
             await session_end(self, self.stopped.reason)
-        store = self.runtime.session_store
-        with anyio.move_on_after(DRAIN):
-            await self.fanout.drain(DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN)
-            if store is not None:
-                await store.save(self.session)
+        await self.fanout.drain(DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN)
+        if self.runtime.session_store is not None:
+            with anyio.move_on_after(DRAIN) as saving:
+                await self.runtime.session_store.save(self.session)
+            if saving.cancelled_caught:
+                logger.warning("session %s was not saved in %.1f s", self.session.id, DRAIN)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self.finalize("cancelled")
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Interrupted):
-            logger.error("stream %s: its cleanup failed", self.id, exc_info=error)
-        self._free()
+        try:
+            self.finalize("cancelled")
+            if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Interrupted):
+                logger.error("stream %s: its cleanup failed", self.id, exc_info=error)
+        finally:
+            self._free()
 
     def _free(self) -> None:
         self._turn.reason = self._turn.reason or (self.stopped.reason if self.stopped else "cancelled")
         live.discard(self)
         self.started.set()
+        self.stopping.set()
         self.done.set()
 
 
@@ -343,10 +396,12 @@ class _Lifetime:
             case Interrupted():
                 run.finalize("interrupted")
                 return True
-            case Exception():
+            case KeyboardInterrupt():
+                run.finalize("interrupted")
+            case BaseException() if boundary.is_failure(error):
                 logger.error("stream %s failed", run.id, exc_info=error)
-                run.fail("internal_error", f"{type(error).__name__}: {error}")
-                run.finalize("error", f"{type(error).__name__}: {error}")
+                run.fail("internal_error", boundary.told(error))
+                run.finalize("error", boundary.told(error))
             case _:
                 run.finalize("cancelled")
-        return isinstance(error, Exception)
+        return error is not None and boundary.is_failure(error)

@@ -6,6 +6,7 @@ uses the same one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from nbagent.runtime.options import Answers, RunOptions
 from nbagent.runtime.run import Run
 from nbagent.runtime.stream import Stream
 from nbagent.session import Result, Session
+
+logger = logging.getLogger("nbagent")
 
 UNATTENDED_RUN = "run() has nobody to ask; pass answers= (and approve='all' to allow tools that can hurt)"
 
@@ -196,7 +199,10 @@ class Runtime:
             await stream.join()
         for agent in self.team.agents.values():
             for toolset in agent.toolsets:
-                await toolset.aclose()
+                try:
+                    await toolset.aclose()
+                except Exception:  # another's toolset: the others are closed all the same
+                    logger.exception("toolset %s could not be closed", toolset.name)
 
 
 def _checked(stream: Stream) -> Result:

@@ -11,6 +11,8 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import anyio
+
 from nbagent.events import Event, StopReason, StreamStopped
 from nbagent.session import Result, Session
 
@@ -36,6 +38,7 @@ class Stream:
         self._run = run
         self._begun = not owning
         self._entered = not owning
+        self._ends_early: StopReason | None = None
         if owning:
             run.held_by(self)
 
@@ -100,7 +103,8 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._run.cancel()
-        await self._run.join()
+        with anyio.CancelScope(shield=True):  # whoever cancels the consumer still finds the session free
+            await self._run.join()
 
     def __aiter__(self) -> Events:
         self._begin()
@@ -112,6 +116,8 @@ class Stream:
         self._run.start()
         self._begun = True
         _cancel_when_dropped(self, self._run)
+        if self._ends_early is not None:
+            self._run.cancel(self._ends_early)
 
     # ------------------------------------------------------------ ending it
 
@@ -120,7 +126,9 @@ class Stream:
 
         On the loop's thread it has stopped when this returns: `stopped` is set, the channel is closed, its questions
         are answered with cancel, and the bridge has forgotten it. Tools clean up after that; `join` waits for them.
+        A stream that has not begun stops as soon as it begins.
         """
+        self._ends_early = reason
         if self._begun:
             self._run.cancel(reason)
 
@@ -130,7 +138,10 @@ class Stream:
             self._run.hurry()
 
     async def join(self) -> None:
-        """Wait, boundedly, until the producer, its cleanup and its observers have ended, and the session is free."""
+        """Wait until the stream has stopped, and then, boundedly, until its cleanup and observers have ended.
+
+        The session is free after it. It consumes nothing: a stream that waits for its consumer does not stop by itself.
+        """
         if self._begun:
             await self._run.join()
 

@@ -7,6 +7,7 @@ thread waits: no loop is re-entered, so the cells queued behind keep their order
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import Any
 
@@ -85,7 +86,8 @@ def _on_thread(main: Any) -> Result:
     try:
         thread.join()
     except KeyboardInterrupt:
-        loop.call_soon_threadsafe(task.cancel)
+        with contextlib.suppress(RuntimeError):  # it ended at the same moment, and its loop is closed
+            loop.call_soon_threadsafe(task.cancel)
         thread.join(1.0)
         raise
     if errors:

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nbagent import boundary
 from nbagent.errors import ConfigError, ToolsUnavailable
 from nbagent.events import MCPInitFinished, MCPInitStarted, ToolsetInfo
 from nbagent.ports import Tool, Toolset, ToolSpec
@@ -82,8 +83,10 @@ async def _open(run: Run, toolset: Toolset, stack: AsyncExitStack) -> Sequence[T
     except ToolsUnavailable as failure:
         error = str(failure)
         raise
-    except Exception as failure:  # another's toolset
-        error = f"toolset {toolset.name}: {type(failure).__name__}: {failure}"
+    except BaseException as failure:  # another's toolset
+        if not boundary.is_failure(failure):
+            raise
+        error = f"toolset {toolset.name}: {boundary.told(failure)}"
         raise ToolsUnavailable(error) from failure
     finally:
         if is_server:

@@ -1,0 +1,87 @@
+"""What the words of a magic's line stand for in the caller's frame: an agent, a model, an answering object.
+
+Reads a snapshot of the frame's variables, so that nothing holds the frame itself. Below: `agent`, `runtime`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from nbagent.errors import UsageError
+
+if TYPE_CHECKING:
+    from nbagent.agent import Agent, Team
+    from nbagent.runtime import Runtime
+
+Names = Mapping[str, Any]
+
+
+def names_of(frame: FrameType | None) -> Names:
+    """The variables that code in `frame` can see, its locals before its globals, without the builtins."""
+    if frame is None:
+        return {}
+    if frame.f_locals is frame.f_globals:
+        return dict(frame.f_globals)
+    return ChainMap(dict(frame.f_locals), frame.f_globals)
+
+
+def agent_names(names: Names) -> list[str]:
+    """The public variables that hold something to run, and ``demo``; for completion and for error messages."""
+    found = {name for name, value in names.items() if not name.startswith("_") and _is_agent(value)}
+    return sorted(found | {"demo"})
+
+
+def find_agent(name: str, names: Names, bundled: Callable[[str], Agent | None]) -> Agent | Team | Runtime:
+    """The agent, team or runtime that the variable `name` holds, or the `bundled` one of that name.
+
+    Raises
+    ------
+    UsageError
+        There is no such variable, or it holds something else.
+    """
+    value = names.get(name)
+    if value is not None and _is_agent(value):
+        return value
+    if (agent := bundled(name)) is not None:
+        return agent
+    if value is not None:
+        kind = type(value).__name__
+        raise UsageError(f"{name} is of type {kind}, not an Agent, Team or Runtime")
+    known = agent_names(names)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    raise UsageError(f"unknown agent {name}; {hint}")
+
+
+def find_answers(name: str, names: Names) -> Mapping[str, Any] | Callable[..., Any] | None:
+    """What ``--answers NAME`` names, or None without it.
+
+    Raises
+    ------
+    UsageError
+        There is no such variable, or it can answer nothing.
+    """
+    if not name:
+        return None
+    if name not in names:
+        raise UsageError(f"--answers: there is no variable {name}")
+    value = names[name]
+    if isinstance(value, Mapping) or callable(value):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    raise UsageError(f"--answers: {name} is of type {type(value).__name__}, not a mapping or a function")
+
+
+def find_model(name: str, names: Names) -> Any:
+    """What ``--model MODEL`` names: the object or string in that variable, else the name itself; None without it."""
+    return names.get(name, name) if name else None
+
+
+def _is_agent(value: object) -> bool:
+    from nbagent.agent import Agent, Team
+    from nbagent.runtime import Runtime
+
+    return isinstance(value, Agent | Team | Runtime)

@@ -1,0 +1,267 @@
+"""How a run is shown: the live transcript with widgets, or text that grows, and in the end the document that the cell
+keeps.
+
+Three classes behind one Protocol, chosen once a run. `WidgetOutput` displays the transcript's widget by a display
+handle made in the cell, so that its output stays the cell's whatever runs meanwhile, and replaces it at the end.
+`MarkdownOutput` (for `--plain`, and where there are no widgets) updates a markdown output, ever less often as it
+grows, so that the bytes on the wire stay linear; a terminal, which cannot update what it printed, gets the text as it
+comes (`TerminalOutput`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from nbagent.events import Event
+from nbagent.notebook.attendance import PATIENCE, Flag
+from nbagent.notebook.displaying import Document, View
+from nbagent.notebook.questions import Place
+
+if TYPE_CHECKING:
+    from nbagent.notebook.plan import Plan
+
+
+class Output(Protocol):
+    """One run's output; also an observer of its stream."""
+
+    @property
+    def lossless(self) -> bool: ...
+    @property
+    def ready(self) -> Flag | None: ...
+    @property
+    def place(self) -> Place | None: ...
+    async def on_event(self, event: Event) -> None: ...
+
+    def display(self) -> None:
+        """Show it in the cell that runs now; again for a second view."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something that no event tells."""
+        ...
+
+    async def finish(self) -> Document:
+        """Replace every view by the document, which is returned; nothing of the live view is left."""
+        ...
+
+    def abandon(self) -> None:
+        """The run never began: leave nothing."""
+        ...
+
+
+GROWTH = 1.25
+"""A text output is sent again when it has grown by this factor: all its versions together are then 5 times the last."""
+SLOWEST = 2.0
+"""Seconds after which it is sent again however little it grew."""
+QUICKEST = 0.2
+"""Seconds between two versions, at least."""
+
+
+class _Versions:
+    """Sends a growing text again and again, ever less often: the bytes of all versions stay linear in the last.
+
+    Parameters
+    ----------
+    version
+        The document as it stands.
+    send
+        Takes a version that is worth it.
+    """
+
+    def __init__(self, version: Callable[[], Document], send: Callable[[Document], None]) -> None:
+        self._version = version
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._size = 0
+        self._sent = self._loop.time()
+
+    def touch(self) -> None:
+        """The text has grown."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(QUICKEST, self._look)
+
+    def stop(self) -> None:
+        """No further version is sent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        version = self._version()
+        size = len(version["text/markdown"])
+        now = self._loop.time()
+        if size < GROWTH * self._size and now - self._sent < SLOWEST:
+            self.touch()
+            return
+        self._size, self._sent = size, now
+        self._send({kind: value for kind, value in version.items() if kind != "text/html"})
+
+
+class WidgetOutput:
+    """The live transcript; text beside it where no page has shown it in time.
+
+    Parameters
+    ----------
+    plan
+        The run.
+    stop
+        Called when the user presses Stop; from any thread.
+    """
+
+    lossless = True
+
+    def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
+        from nbagent.widgets.transcript import Transcript
+
+        agent = plan.runtime.agent
+        self._transcript = Transcript(on_stop=stop, agent=agent.name, model=agent.model.name)
+        self._views: list[View] = []
+        self._versions = _Versions(self._transcript.bundle, self._send_beside)
+        self._patience = asyncio.get_running_loop().time() + PATIENCE
+
+    @property
+    def ready(self) -> Flag:
+        """Set once a page shows it."""
+        return self._transcript.ready
+
+    @property
+    def place(self) -> Place:
+        """Where forms stand."""
+        return self._transcript
+
+    async def on_event(self, event: Event) -> None:
+        """Show one event."""
+        await self._transcript.on_event(event)
+        if not self._transcript.ready.is_set() and asyncio.get_running_loop().time() > self._patience:
+            self._versions.touch()
+
+    def display(self) -> None:
+        """Show it in the cell that runs now."""
+        self._views.append(View(self._transcript.widget))
+
+    def note(self, text: str) -> None:
+        """Say something that no event tells."""
+        self._transcript.note(text)
+
+    async def finish(self) -> Document:
+        """Replace every view by the document, before the widget's models close, so that no cell is empty in between."""
+        self._versions.stop()
+        return await self._transcript.finish(self._replace)
+
+    def abandon(self) -> None:
+        """Close the models."""
+        self._transcript.close()
+
+    def _replace(self, document: Document) -> None:
+        for view in self._views:
+            view.replace(document)
+
+    def _send_beside(self, version: Document) -> None:
+        """Give text to a front end without widgets; the widget stays, for a page that is only slow."""
+        if not self._transcript.ready.is_set():
+            view = {"version_major": 2, "version_minor": 0, "model_id": self._transcript.widget.model_id}
+            self._replace({**version, "application/vnd.jupyter.widget-view+json": view})
+
+
+class MarkdownOutput:
+    """Text that grows, without widgets; questions become prompts on stdin.
+
+    Parameters
+    ----------
+    plan, stop
+        As for `WidgetOutput`; there is no Stop button here.
+    """
+
+    lossless = True
+    ready = None
+    place = None
+
+    def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
+        from nbagent.widgets.document import Document as Blocks
+
+        agent = plan.runtime.agent
+        self._blocks = Blocks(agent=agent.name, model=agent.model.name)
+        self._views: list[View] = []
+        self._versions = _Versions(self._bundle, self._replace)
+
+    async def on_event(self, event: Event) -> None:
+        """Take one event; a new version is sent when it is worth it."""
+        self._blocks.apply(event)
+        self._blocks.changed.clear()
+        self._versions.touch()
+
+    def display(self) -> None:
+        """Show it in the cell that runs now."""
+        self._views.append(View(self._bundle()))
+
+    def note(self, text: str) -> None:
+        """Say something that no event tells."""
+        self._blocks.note(text)
+
+    async def finish(self) -> Document:
+        """The last version, which is the document."""
+        self._versions.stop()
+        document = self._bundle()
+        self._replace(document)
+        return document
+
+    def abandon(self) -> None:
+        """Nothing was shown."""
+        self._versions.stop()
+
+    def _replace(self, document: Document) -> None:
+        for view in self._views:
+            view.replace(document)
+
+    def _bundle(self) -> Document:
+        from nbagent.widgets.static import bundle
+
+        return bundle(self._blocks)
+
+
+class TerminalOutput:
+    """Text as it comes, for IPython in a terminal."""
+
+    lossless = True
+    ready = None
+    place = None
+
+    def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
+        from nbagent.widgets.plain import PlainTranscript
+
+        agent = plan.runtime.agent
+        self._plain = PlainTranscript(_to_stdout, color=sys.stdout.isatty(), agent=agent.name, model=agent.model.name)
+
+    async def on_event(self, event: Event) -> None:
+        """Write one event."""
+        await self._plain.on_event(event)
+
+    def display(self) -> None:
+        """What was written so far, for a second view; nothing at the beginning."""
+        from nbagent.widgets.plain import terminal
+
+        if self._plain.document.root.children:
+            _to_stdout(terminal(self._plain.document) + "\n")
+
+    def note(self, text: str) -> None:
+        """Say something that no event tells."""
+        _to_stdout(f"· {text}\n\n")
+
+    async def finish(self) -> Document:
+        """The document, for `%agent_show`."""
+        from nbagent.widgets.static import bundle
+
+        return bundle(self._plain.document)
+
+    def abandon(self) -> None:
+        """Nothing was shown."""
+
+
+def _to_stdout(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

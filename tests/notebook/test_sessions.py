@@ -1,0 +1,84 @@
+"""P8 in a notebook: which session a cell speaks in, and what running a cell again does to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbagent.errors import UsageError
+from nbagent.notebook.parsing import RunCommand
+from nbagent.notebook.sessions import Sessions
+from nbagent.session import Message, Session, Turn
+
+HELPER = RunCommand("helper", "hi")
+
+
+def speak(session: Session, cell: str | None, execution: str, reason: str | None = "completed") -> None:
+    session.turns.append(Turn("stream", len(session.messages), cell, execution, reason))
+    session.messages += [Message("user", "hi"), Message("assistant", f"{cell} {execution}")]
+
+
+def test_an_agent_has_one_session_and_named_ones_beside_it() -> None:
+    sessions = Sessions()
+    one = sessions.choose(HELPER, "c1", "e1").session
+    assert sessions.choose(HELPER, "c2", "e2").session is one
+    assert sessions.choose(RunCommand("other", "hi"), "c2", "e2").session is not one
+    named = sessions.choose(RunCommand("helper", "hi", session="taxes"), "c2", "e2").session
+    assert named is not one
+    assert sessions.choose(RunCommand("helper", "hi", session="taxes"), "c3", "e3").session is named
+    assert sessions.names() == ["taxes"]
+
+
+def test_new_replaces_the_agents_session() -> None:
+    sessions = Sessions()
+    old = sessions.choose(HELPER, "c1", "e1").session
+    new = sessions.choose(RunCommand("helper", "hi", new=True), "c2", "e2").session
+    assert new is not old
+    assert sessions.choose(HELPER, "c3", "e3").session is new
+
+
+def test_p8_running_a_cell_again_rewinds_to_before_its_turn_and_says_so() -> None:
+    sessions = Sessions()
+    session = sessions.choose(HELPER, "c1", "e1").session
+    for cell, execution in (("c1", "e1"), ("c2", "e2"), ("c3", "e3")):
+        speak(session, cell, execution)
+    chosen = sessions.choose(HELPER, "c2", "e4")
+    assert chosen.session is session
+    assert [turn.cell_id for turn in session.turns] == ["c1"]
+    assert len(session.branches) == 1
+    assert "4 messages" in chosen.note
+    assert "branch 1" in chosen.note
+
+
+def test_p8_two_runs_of_one_execution_follow_each_other() -> None:
+    sessions = Sessions()
+    session = sessions.choose(HELPER, "c1", "e1").session
+    speak(session, "c1", "e1")
+    assert sessions.choose(HELPER, "c1", "e1").note == ""
+    assert len(session.messages) == 2
+
+
+def test_p8_without_a_cell_id_nothing_is_rewound() -> None:
+    sessions = Sessions()
+    session = sessions.choose(HELPER, None, None).session
+    speak(session, None, "e1")
+    assert sessions.choose(HELPER, None, "e2").note == ""
+    assert len(session.messages) == 2
+
+
+def test_p8_a_busy_session_is_refused_in_one_line() -> None:
+    sessions = Sessions()
+    speak(sessions.choose(HELPER, "c1", "e1").session, "c1", "e1", reason=None)
+    with pytest.raises(UsageError, match="busy"):
+        sessions.choose(HELPER, "c2", "e2")
+
+
+def test_k4_a_background_run_speaks_in_a_fork_of_the_settled_turns() -> None:
+    sessions = Sessions()
+    session = sessions.choose(HELPER, "c1", "e1").session
+    speak(session, "c1", "e1")
+    speak(session, "c2", "e2", reason=None)
+    fork = sessions.choose(RunCommand("helper", "hi", background=True), "c3", "e3").session
+    assert fork.id != session.id
+    assert [message.content for message in fork.messages] == ["hi", "c1 e1"]
+    fork.messages.append(Message("user", "more"))
+    assert len(session.messages) == 4
