@@ -56,7 +56,9 @@ def test_json_goes_both_ways(cls: type[Event]) -> None:
         event.seq = 7  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("data", [{}, {"type": "nope"}, {"type": "error", "code": "x"}, {"type": "error", "colour": 1}])
+@pytest.mark.parametrize(
+    "data", [{}, {"type": "nope"}, {"type": []}, {"type": "error", "code": "x"}, {"type": "error", "colour": 1}]
+)
 def test_what_is_no_event_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not a"):
         from_dict(data)

@@ -11,6 +11,7 @@
     reentry       the same from code that cannot await
     displays      what a tool displays goes to its own card
     replies       no request is left unread (ipykernel 7.0 to 7.3)
+    latecomers    a message for a widget that is gone says nothing in a cell
     shutdown      the last second of a kernel
     attachment    all of these on one shell, put back from the outside in
 

@@ -14,6 +14,7 @@ from typing import Any
 from nbagent.kernel.cells import Cell, Cells
 from nbagent.kernel.displays import Displays
 from nbagent.kernel.foreground import Foreground, Foregrounds
+from nbagent.kernel.latecomers import Latecomers
 from nbagent.kernel.ports import KernelPort, open_port
 from nbagent.kernel.replies import StreamReplies
 from nbagent.kernel.shutdown import Callback, Shutdown
@@ -45,6 +46,7 @@ class Attachment:
         self._cells.on_end(self._foregrounds.end_cell)
         self._transformer = Transformer(shell, self._cells, entry, magics)
         self._displays = Displays(shell)
+        self._latecomers = Latecomers()
         self._shutdown = Shutdown(port) if port is not None else None
         self._replies = StreamReplies(port.kernel) if port is not None else None
         self._stack = ExitStack()
@@ -87,6 +89,8 @@ class Attachment:
             stack.callback(self._remove_transformer)
             self._displays.attach()
             stack.callback(self._displays.detach)
+            self._latecomers.attach()
+            stack.callback(self._latecomers.detach)
             if self._replies is not None:
                 self._replies.attach()
                 stack.callback(self._replies.detach)

@@ -3,6 +3,7 @@
     runtime    Runtime: starts streams, takes answers      ── the public face
     stream     Stream: the consumer's handle
     run        one stream's producer: lifetime and finalizer
+    ├── lifetime    where a stream begins and ends to live
     ├── loop        one turn: prompt, model, tools
     │   ├── toolbox     the run's tools, by name
     │   └── hooking     the agent's hooks, called and told of

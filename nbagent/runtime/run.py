@@ -3,7 +3,7 @@
 Above stand `stream` (the consumer's handle) and `runtime`; it uses `channel`, `observers`, `bridge`, `questions`,
 `turn`, and hands the talking to `loop`. It guarantees P1 to P4:
 
-- Acquire and finalize are one thing (`_Lifetime`): the bridge is entered where its leaving is already certain.
+- Acquire and finalize are one thing (`lifetime`): the bridge is entered where its leaving is already certain.
 - `finalize` is synchronous, idempotent, and may be called by anyone on the loop's thread: the run's own task, `cancel`,
   an unload. It never waits for a consumer, a tool or a hook, so that `cancel` returns with the stream already stopped.
 - What takes time (tools that clean up, session_end hooks, observers that drain) happens after it, bounded and shielded,
@@ -22,14 +22,12 @@ import threading
 import time
 import weakref
 from contextvars import ContextVar
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from nbagent import boundary
-from nbagent.errors import Interrupted, ModelError, NbagentError, SessionBusy, ToolsUnavailable
+from nbagent.errors import Interrupted, SessionBusy
 from nbagent.events import (
     Error,
     Event,
@@ -42,6 +40,7 @@ from nbagent.events import (
 from nbagent.runtime import live
 from nbagent.runtime.calls import Calls
 from nbagent.runtime.channel import Channel
+from nbagent.runtime.lifetime import Lifetime
 from nbagent.runtime.loop import converse, session_end
 from nbagent.runtime.observers import FanOut
 from nbagent.runtime.questions import Questions
@@ -267,7 +266,7 @@ class Run:
         if self.stopped is not None:
             return
         if not self._seq:
-            self._record_start()
+            self.record_start()
         for child in tuple(reversed(self.children)):
             child.cancel(reason)
         self.calls.stop()
@@ -286,7 +285,8 @@ class Run:
         if self._scope is not None:
             self._scope.deadline = self._clean_by - HOOK_GRACE
 
-    def _record_start(self) -> None:
+    def record_start(self) -> None:
+        """Emit the first event."""
         self.record(StreamStarted, parent_id=self.parent.id if self.parent else None)
 
     def _tell_parent(self, reason: StopReason) -> None:
@@ -325,7 +325,7 @@ class Run:
     async def _main(self) -> None:
         current_run.set(self)
         try:
-            with _Lifetime(self):
+            with Lifetime(self):
                 if self.stopped is None:
                     with anyio.CancelScope() as self._scope:
                         await converse(self)
@@ -362,46 +362,3 @@ class Run:
         self.started.set()
         self.stopping.set()
         self.done.set()
-
-
-class _Lifetime:
-    """Enters the bridge, and finalizes whatever ends the block: the two ends of a stream in one place."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        run = self._run
-        if run.stopped is None:
-            run.runtime.bridge.enter(run)
-            run._record_start()  # pyright: ignore[reportPrivateUsage]
-        run.started.set()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        run = self._run
-        match error:
-            case None:
-                run.finalize("completed")
-            case ModelError():
-                run.fail(error.code, str(error))
-                run.finalize("error", str(error))
-            case ToolsUnavailable():
-                run.fail("tools_unavailable", str(error))
-                run.finalize("error", str(error))
-            case NbagentError():
-                run.fail("config_error", str(error))
-                run.finalize("error", str(error))
-            case Interrupted():
-                run.finalize("interrupted")
-                return True
-            case KeyboardInterrupt():
-                run.finalize("interrupted")
-            case BaseException() if boundary.is_failure(error):
-                logger.error("stream %s failed", run.id, exc_info=error)
-                run.fail("internal_error", boundary.told(error))
-                run.finalize("error", boundary.told(error))
-            case _:
-                run.finalize("cancelled")
-        return error is not None and boundary.is_failure(error)

@@ -1,7 +1,9 @@
 """`nbagent.run_sync`: one run for code that cannot await, with or without a running event loop.
 
 Without one it is `asyncio.run`. With one (a notebook's cell) the run gets a loop of its own on another thread, and this
-thread waits: no loop is re-entered, so the cells queued behind keep their order; an interrupt cancels the run.
+thread waits: no loop is re-entered, so the cells queued behind keep their order. An interrupt cancels the run, also
+where the handler in force does not raise KeyboardInterrupt but cancels the task that waits here, as that of
+`asyncio.run` does, and ipykernel's in a cell that awaits.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from typing import Any
 from nbagent.agent import Agent, Team
 from nbagent.runtime.runtime import Runtime
 from nbagent.session import Result, Session
+
+POLL = 0.05
+"""Seconds between two looks at whether the task that waits was cancelled; its loop stands still and cannot tell."""
 
 
 def run_sync(
@@ -69,6 +74,8 @@ async def _main(given: Agent | Team | Runtime, prompt: str, session: Session, op
 
 
 def _on_thread(main: Any) -> Result:
+    waiting = asyncio.current_task()
+    cancelling = waiting.cancelling() if waiting is not None else 0
     results: list[Result] = []
     errors: list[BaseException] = []
     loop = asyncio.new_event_loop()
@@ -84,8 +91,11 @@ def _on_thread(main: Any) -> Result:
     thread = threading.Thread(target=body, name="nbagent-run_sync", daemon=True)
     thread.start()
     try:
-        thread.join()
-    except KeyboardInterrupt:
+        while thread.is_alive():
+            thread.join(POLL)
+            if waiting is not None and waiting.cancelling() > cancelling:
+                raise asyncio.CancelledError
+    except (KeyboardInterrupt, asyncio.CancelledError):
         with contextlib.suppress(RuntimeError):  # it ended at the same moment, and its loop is closed
             loop.call_soon_threadsafe(task.cancel)
         thread.join(1.0)

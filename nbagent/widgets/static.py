@@ -78,11 +78,10 @@ def _html(block: Block) -> str:
 def _in_measure(block: Text) -> str:
     """The HTML of a text; where markup would outweigh it, without what only adorns, and at last as it was written."""
     source, rendered = block.source.text, block.rendered.whole(block.source.text)
-    for lighter in (lean, lambda _: _pre(plain(source))):
-        if len(rendered) <= 2 * len(source) + _SMALL:
-            break
-        rendered = lighter(rendered)
-    return rendered
+    most = 2 * len(source) + _SMALL
+    if len(rendered) > most:
+        rendered = lean(rendered)
+    return rendered if len(rendered) <= most else _pre(plain(source))
 
 
 _NOTE_SIGNS = {"error": "✕", "warning": "!", "info": "·"}

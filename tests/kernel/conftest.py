@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernel.frontend import FrontEnd, interpreters
+from tests.kernel.environments import kernels
+from tests.kernel.frontend import FrontEnd
 
 SETUP = """
 import asyncio, signal
@@ -15,7 +16,7 @@ from tests.kernel import rig
 """
 
 
-@pytest.fixture(scope="module", params=interpreters())
+@pytest.fixture(scope="module", params=kernels())
 def front(request: pytest.FixtureRequest) -> Iterator[FrontEnd]:
     """A notebook on a kernel with the rig loaded."""
     with FrontEnd(request.param) as front:
@@ -23,7 +24,7 @@ def front(request: pytest.FixtureRequest) -> Iterator[FrontEnd]:
         yield front
 
 
-@pytest.fixture(params=interpreters())
+@pytest.fixture(params=kernels())
 def fresh(request: pytest.FixtureRequest) -> Iterator[FrontEnd]:
     """The same, for a test that leaves its kernel in no state for others."""
     with FrontEnd(request.param) as front:

@@ -8,6 +8,7 @@ installed into it but found by ``PYTHONPATH``, so that what is tested is the wor
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -62,12 +63,16 @@ def _missing(version: str) -> pytest.MarkDecorator:
 
 
 def kernels() -> list[Any]:
-    """Parameters for tests: the interpreter of each ipykernel, the newest first; one that is not made is a skip."""
+    """Parameters for tests: the interpreter of each ipykernel, the newest first; one that is not made is a skip.
+
+    ``NBAGENT_KERNELS`` names more interpreters to test on, `os.pathsep` between them.
+    """
     others = [
         pytest.param(str(interpreter(version)), id=version, marks=() if made(version) else _missing(version))
         for version in VERSIONS
     ]
-    return [pytest.param(sys.executable, id="newest"), *others]
+    named = [path for path in os.environ.get("NBAGENT_KERNELS", "").split(os.pathsep) if path]
+    return [pytest.param(sys.executable, id="newest"), *others, *named]
 
 
 def main() -> None:

@@ -294,6 +294,11 @@ class FrontEnd:
         self.wait_for(lambda: msg_id in self.replies, timeout)
         return self.replies[msg_id]["content"]
 
+    @property
+    def has_subshells(self) -> bool:
+        """Whether this kernel has subshells: ipykernel does since 7."""
+        return "kernel subshells" in self.ask("kernel_info_request").get("supported_features", [])
+
     def create_subshell(self) -> str:
         """Create a subshell (ipykernel 7); set `subshell_for_comms` to send comm messages there, as JupyterLab does."""
         msg_id = self.request("create_subshell_request", {}, channel="control")
@@ -475,9 +480,3 @@ def _with_buffers(data: Mapping[str, Any], buffers: Sequence[Any]) -> dict[str, 
             place = place[key]
         place[path[-1]] = bytes(buffer)
     return state
-
-
-def interpreters() -> list[str]:
-    """The interpreters whose kernels tests run on: this one, and those in ``NBAGENT_KERNELS`` (os.pathsep between)."""
-    others = [path for path in os.environ.get("NBAGENT_KERNELS", "").split(os.pathsep) if path]
-    return [sys.executable, *others]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nbagent.kernel.ports import BORROWED
-from tests.kernel.frontend import FrontEnd, interpreters
+from tests.kernel.environments import kernels
+from tests.kernel.frontend import FrontEnd
 
 RESOLVE = """
 from nbagent.kernel.ports import BORROWED
@@ -46,7 +47,7 @@ def test_k2_every_borrowed_name_is_there(front: FrontEnd) -> None:
     assert {path for path, kind in found.items() if kind != "True"} <= {"io_loop", "shell_handlers"}
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", kernels())
 @pytest.mark.parametrize("gone", ["_publish_status", "shell_handlers"])
 def test_k2_a_missing_name_is_unsupported_and_attaches_nothing(python: str, gone: str) -> None:
     with FrontEnd(python) as front:
@@ -62,7 +63,7 @@ def test_k2_a_missing_name_is_unsupported_and_attaches_nothing(python: str, gone
         assert cell.text.strip().endswith("None")
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", kernels())
 def test_k4_unloading_puts_back_what_was_found_and_loading_twice_changes_nothing(python: str) -> None:
     with FrontEnd(python) as front:
         front.run(f"import asyncio, signal\nfrom tests.kernel import rig\n{STATE}\nbefore = state()")

@@ -190,3 +190,16 @@ def test_k2_click_to_answer_is_fast(front: FrontEnd, capsys: pytest.CaptureFixtu
     with capsys.disabled():
         print(f"\nclick to the statement after the run: {median:.1f} ms at the median")
     assert median < 100
+
+
+def test_k2_a_message_for_a_widget_that_is_gone_says_nothing_in_the_cell(front: FrontEnd, ask: str) -> None:
+    front.run("import ipywidgets\ngone = ipywidgets.Text(description='gone')")
+    gone = front.widget(description="gone")
+    front.run("gone.close()")
+    cell = front.execute(ask, "a")
+    shown(front, cell)
+    front.set_state(gone, {"value": "late"})
+    front.settle(gone)
+    answer(front, cell, "Ada")
+    front.finish(cell)
+    assert (cell.status, cell.text) == ("ok", "")

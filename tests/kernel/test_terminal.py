@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.frontend import ROOT, FrontEnd, interpreters
+from tests.kernel.environments import kernels
+from tests.kernel.frontend import ROOT, FrontEnd
 
 SESSION = """\
 %load_ext tests.kernel.rig
@@ -87,7 +88,7 @@ def test_k3_ctrl_c_in_a_terminal_ends_the_run(tmp_path: Path, how: str) -> None:
     assert "after ['interrupted'] True default_int_handler" in text
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", kernels())
 def test_k2_an_extension_of_the_profile_is_loaded_before_the_kernel_starts(python: str, tmp_path: Path) -> None:
     profile = tmp_path / "profile_default"
     profile.mkdir()

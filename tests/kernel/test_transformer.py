@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nbagent.kernel.transformer import Transformer
-from tests.kernel.frontend import FrontEnd, interpreters
+from tests.kernel.environments import kernels
+from tests.kernel.frontend import FrontEnd
 
 LINE = "get_ipython().run_line_magic('agent_run', 'hi')"
 CELL = "get_ipython().run_cell_magic('agent_run', 'hi', 'body\\n')"
@@ -137,7 +138,7 @@ def test_k1_a_call_without_its_percent_sign_is_awaited(front: FrontEnd) -> None:
     assert how(front) == ["awaited"]
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", kernels())
 def test_k1_runs_in_the_very_cell_that_loads_the_extension(python: str) -> None:
     with FrontEnd(python) as front:
         code = "%load_ext tests.kernel.rig\nx = %agent_run form Name\nprint(x)"

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kernel.frontend import FrontEnd
-from tests.kernel.scenes import SETUP
 
 pytestmark = pytest.mark.slow
 
 AGENTS = '''
+%load_ext nbagent
+from nbagent import Agent
 from nbagent.ports import TextDelta
 
 TEXT = """## A heading
@@ -50,7 +51,7 @@ many = Agent("many", model=Deltas(16_000))
 @pytest.fixture(scope="module")
 def front() -> Iterator[FrontEnd]:
     with FrontEnd() as front:
-        execution = front.run(SETUP + AGENTS + "%agent_run --new few warm up\n")
+        execution = front.run(AGENTS + "%agent_run --new few warm up\n")
         assert execution.status == "ok", execution.error
         yield front
 

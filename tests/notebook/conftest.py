@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernel.frontend import Execution, FrontEnd, interpreters
+from tests.kernel.environments import kernels
+from tests.kernel.frontend import Execution, FrontEnd
 
 SETUP = """
 import asyncio, signal, threading, time
@@ -70,7 +71,7 @@ NOTHING = "(True, (), [], 'default_int_handler')"
 """What ``owned()`` shows where no run is left: no gate, no stream, no task, Python's own handler of SIGINT."""
 
 
-@pytest.fixture(scope="module", params=interpreters())
+@pytest.fixture(scope="module", params=kernels())
 def notebook(request: pytest.FixtureRequest) -> Iterator[FrontEnd]:
     """A notebook with `SETUP` run in it."""
     with FrontEnd(request.param) as front:
@@ -87,7 +88,7 @@ def front(notebook: FrontEnd) -> Iterator[FrontEnd]:
         notebook.finish(waiting[0])
 
 
-@pytest.fixture(params=interpreters())
+@pytest.fixture(params=kernels())
 def fresh(request: pytest.FixtureRequest) -> Iterator[FrontEnd]:
     """The same, for a test that leaves its kernel in no state for others."""
     with FrontEnd(request.param) as front:

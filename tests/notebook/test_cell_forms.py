@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
-from tests.kernel.frontend import Execution, FrontEnd, Model, interpreters
+from tests.kernel.environments import kernels
+from tests.kernel.frontend import Execution, FrontEnd, Model
 from tests.notebook.conftest import NOTHING, SETUP, kept, result, value
 
 AWAITED = "x = %agent_run -n asking go"
@@ -25,9 +27,8 @@ def press(front: FrontEnd, description: str) -> None:
 @pytest.mark.parametrize("code", [AWAITED, REENTERED], ids=["awaited", "re-entered"])
 @pytest.mark.parametrize("subshell", [False, True])
 def test_p6_a_form_is_answered_in_the_running_cell(front: FrontEnd, code: str, subshell: bool) -> None:
-    if subshell and int(value(front, "__import__('ipykernel').version_info[0]")) < 7:
-        pytest.skip("no subshells before ipykernel 7")
-    front.subshell_for_comms = front.create_subshell() if subshell else None
+    over_subshell = subshell and front.has_subshells  # where there are none, this is the main shell once more
+    front.subshell_for_comms = front.create_subshell() if over_subshell else None
     try:
         cell = front.execute(code, "form")
         behind = [front.execute(f"print({number})") for number in (1, 2)]
@@ -116,7 +117,7 @@ def ended(front: FrontEnd, *, allow_stdin: bool) -> Execution:
     return front.run(AWAITED, "form", allow_stdin=allow_stdin)
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", kernels())
 def test_p10_without_page_and_stdin_the_question_is_declined_and_says_why(python: str) -> None:
     with headless(python) as front:
         assert ended(front, allow_stdin=False).status == "ok"
@@ -125,14 +126,14 @@ def test_p10_without_page_and_stdin_the_question_is_declined_and_says_why(python
 
 
 def test_p10_the_environment_says_that_nobody_is_there() -> None:
-    with headless(interpreters()[0], NBAGENT_INTERACTIVE="0") as front:
+    with headless(sys.executable, NBAGENT_INTERACTIVE="0") as front:
         front.ready = True
         ended(front, allow_stdin=True)
         assert "NBAGENT_INTERACTIVE=0" in value(front, "x.text")
         assert front.prompts == []
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", kernels())
 def test_p10_without_a_page_the_form_becomes_prompts_where_stdin_is_allowed(python: str) -> None:
     with headless(python, "maybe", "y", "", "X", "Lima", "y", "n") as front:
         assert ended(front, allow_stdin=True).status == "ok"
@@ -150,7 +151,7 @@ def test_p10_without_a_page_the_form_becomes_prompts_where_stdin_is_allowed(pyth
 
 @pytest.mark.parametrize("code", [AWAITED, REENTERED], ids=["awaited", "re-entered"])
 def test_p10_an_interrupt_takes_a_prompt_back(code: str) -> None:
-    with headless(interpreters()[0]) as front:
+    with headless(sys.executable) as front:
         cell = front.execute(code, allow_stdin=True)
         front.wait_for(lambda: bool(front.prompts))
         front.interrupt()
@@ -163,7 +164,7 @@ def test_p10_an_interrupt_takes_a_prompt_back(code: str) -> None:
 
 
 def test_p10_a_late_page_turns_an_open_prompt_into_a_form() -> None:
-    with headless(interpreters()[0]) as front:
+    with headless(sys.executable) as front:
         cell = front.execute(AWAITED, allow_stdin=True)
         front.wait_for(lambda: bool(front.prompts))
         front.send(front.widget(name="AnyModel"), {"type": "ready"})
@@ -177,7 +178,7 @@ def test_p10_a_late_page_turns_an_open_prompt_into_a_form() -> None:
 
 
 def test_p10_an_approval_is_a_prompt_too() -> None:
-    with headless(interpreters()[0], "n", "too dangerous") as front:
+    with headless(sys.executable, "n", "too dangerous") as front:
         front.run(
             "harmful = agent('harmful', ToolCall('danger', {'what': 'harm'}), lambda messages: messages[-1].content)"
         )

@@ -12,7 +12,17 @@ import pytest
 
 from nbagent.agent import Agent
 from nbagent.errors import RunError, SessionBusy, ToolsUnavailable
-from nbagent.events import AgentChoice, Error, Event, StreamStopped, ToolCallResponse, ToolCallStarted, UserMessage
+from nbagent.events import (
+    AgentChoice,
+    Error,
+    Event,
+    StreamStopped,
+    SubSessionCompleted,
+    SubSessionStarted,
+    ToolCallResponse,
+    ToolCallStarted,
+    UserMessage,
+)
 from nbagent.hooks import HookContext, HookResult
 from nbagent.models import ScriptedModel, ToolCall
 from nbagent.ports import Asker, ModelChunk, ModelRequest, Tool
@@ -227,7 +237,8 @@ async def test_p2_a_tool_that_ignores_its_cancellation_delays_neither_stop_nor_c
     assert_nothing_left(runtime, session)
 
 
-async def test_p2_hurry_cuts_the_cleanup_short() -> None:
+@pytest.mark.parametrize("early", [False, True])
+async def test_p2_hurry_cuts_the_cleanup_short(early: bool) -> None:
     entered, release = anyio.Event(), asyncio.Event()
 
     async def cleans_up_for_ever() -> None:
@@ -240,8 +251,12 @@ async def test_p2_hurry_cuts_the_cleanup_short() -> None:
     runtime, session = Runtime(calling(cleans_up_for_ever)), Session()
     stream = await runtime.run_stream(session, "hi").__aenter__()
     await inside(entered.wait)
+    if early:
+        stream.hurry()
+        await anyio.wait_all_tasks_blocked()
     stream.cancel("interrupted")
-    stream.hurry()
+    if not early:
+        stream.hurry()
     with anyio.fail_after(2):
         await stream.join()
     assert not session.busy
@@ -372,6 +387,11 @@ async def test_p7_a_nested_stop_restores_the_parent_and_a_parents_stop_ends_the_
         assert len(live_runs()) == 2
         stream.cancel()
         assert all(run.stopped is not None for run in live_runs())
+        events = await drained(stream)
+    assert_whole(events)
+    begun = [event.child_stream_id for event in events if isinstance(event, SubSessionStarted)]
+    ended = [(e.child_stream_id, e.reason) for e in events if isinstance(e, SubSessionCompleted)]
+    assert ended == [(child, "cancelled") for child in begun] and len(begun) == 2
     assert child_model.closed
     assert_nothing_left(runtime, session)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import anyio
@@ -56,9 +57,12 @@ async def test_p9_a_hanging_observer_stalls_neither_stream_nor_consumer_and_the_
     monkeypatch.setattr("nbagent.runtime.run.DRAIN", 0.05)
     hanging = Recorder(gate=anyio.Event())
     runtime, session = Runtime(scripted("hello"), observers=[hanging]), Session()
+    before = asyncio.all_tasks()
     with anyio.fail_after(5):
         assert_whole(await events_of(runtime, session))
     assert_nothing_left(runtime, session)
+    await anyio.wait_all_tasks_blocked()
+    assert asyncio.all_tasks() == before, "it is cancelled in the end"
 
 
 async def test_p9_other_observers_lose_their_oldest_under_load(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.runtime.support import (
     calling,
     drained,
     events_of,
+    inside,
     scripted,
     until,
 )
@@ -86,6 +88,18 @@ async def test_p6_a_late_second_or_unknown_answer_is_refused_and_changes_nothing
         assert _response(await drained(stream)).response == "accept {'name': 'Ada'}"
     with pytest.raises(AnswerRefused):
         runtime.answer(request.id, "decline")
+
+
+async def test_p6_of_two_answers_at_the_same_moment_one_settles() -> None:
+    runtime = Runtime(calling(who))
+    async with runtime.run_stream(Session(), "hi") as stream:
+        await until(stream, ElicitationRequest)
+        (question,) = runtime.bridge.pending  # as both threads have looked it up
+        assert runtime.bridge.settle(question, ElicitationResult("accept", {"name": "Ada"}))
+        assert not runtime.bridge.settle(question, ElicitationResult("decline"))
+        assert question.outcome == ElicitationResult("accept", {"name": "Ada"})
+        question.settled.set()
+        assert _response(await drained(stream)).response == "accept {'name': 'Ada'}"
 
 
 async def test_p6_an_invalid_answer_says_what_is_wrong_and_leaves_the_question_open() -> None:
@@ -183,6 +197,7 @@ async def test_p6_a_question_whose_asker_gives_up_is_cancelled() -> None:
     async def impatient() -> str:
         with anyio.move_on_after(0.01):
             await ask("Who?", NAME_SCHEMA)
+        assert runtime.bridge.pending == ()
         return "gave up"
 
     runtime = Runtime(calling(impatient))
@@ -220,7 +235,17 @@ async def test_answers_given_beforehand(answers: Any, expected: str) -> None:
     assert result.messages[2].content == expected
 
 
-@pytest.mark.parametrize("answers", [{"name": "A"}, {}, lambda request: 1 / 0, lambda request: "yes"])
+def _exits(request: ElicitationRequest) -> None:
+    raise SystemExit(2)
+
+
+async def _gives_up(request: ElicitationRequest) -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    "answers", [{"name": "A"}, {}, lambda request: 1 / 0, lambda request: "yes", _exits, _gives_up]
+)
 async def test_answers_that_do_not_fit_are_an_error_event_and_a_decline(answers: Any) -> None:
     events = await events_of(Runtime(calling(who_needs_two)), answers=answers)
     assert_whole(events)
@@ -231,6 +256,46 @@ async def test_answers_that_do_not_fit_are_an_error_event_and_a_decline(answers:
 
 async def who_needs_two() -> str:
     return (await ask("Who?", DEFAULTS)).action
+
+
+async def test_p2_an_answers_function_that_takes_its_time_keeps_no_asker_after_the_end() -> None:
+    asked = anyio.Event()
+
+    async def ponders(request: ElicitationRequest) -> None:
+        asked.set()
+        await anyio.sleep_forever()
+
+    before = asyncio.all_tasks()
+    runtime = Runtime(calling(anyio.sleep_forever))
+    async with runtime.run_stream(Session(), "hi", answers=ponders) as stream:
+        asker = asyncio.create_task(ask("From a server's own task?", NAME_SCHEMA))
+        await inside(asked.wait)
+        stream.cancel()
+        with anyio.fail_after(5):
+            assert (await asker).action == "cancel"
+    assert asyncio.all_tasks() == before
+    assert_nothing_left(runtime)
+
+
+async def test_k3_an_interrupt_of_an_answers_function_ends_the_run_and_not_the_asker() -> None:
+    def interrupted(request: ElicitationRequest) -> None:
+        raise KeyboardInterrupt
+
+    runtime = Runtime(calling(anyio.sleep_forever))
+    async with runtime.run_stream(Session(), "hi", answers=interrupted) as stream:
+        with anyio.fail_after(5):
+            assert (await ask("From a server's own task?", NAME_SCHEMA)).action == "cancel"
+        events = await drained(stream)
+    assert isinstance(events[-1], StreamStopped) and events[-1].reason == "interrupted"
+    assert_nothing_left(runtime)
+
+
+async def test_a_question_whose_schema_is_none_at_all_is_the_tools_mistake() -> None:
+    async def asks() -> None:
+        await ask("Who?", ["name"])  # pyright: ignore[reportArgumentType]
+
+    response = _response(await events_of(Runtime(calling(asks))))
+    assert response.state == "failed" and "not list" in response.response
 
 
 async def test_p10_run_without_answers_declines_and_the_model_reads_why() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import ipywidgets
 import pytest
 from ipywidgets.widgets import widget as registry
@@ -563,3 +564,26 @@ def test_a_property_without_a_name_is_a_property(sent: Sent) -> None:
     type_in(form, "Nameless", "x")
     form.submit.click()
     assert sent == [("accept", {"": "x"})]
+
+
+def test_a_number_may_come_as_json_number_from_a_front_end(sent: Sent) -> None:
+    form = form_of({"count": {"type": "integer", "minimum": 1, "title": "Count"}}, sent, required=("count",))
+    type_in(form, "Count", 7)
+    form.submit.click()
+    assert sent == [("accept", {"count": 7})]
+
+
+@pytest.mark.anyio
+async def test_a_click_that_overtakes_the_last_keystrokes_waits_for_them() -> None:
+    sent: Sent = []
+    answered = anyio.Event()
+    schema = {"type": "object", "properties": {"name": {"type": "string", "title": "Name"}}, "required": ["name"]}
+    form = ElicitationForm(request(schema), lambda *answer: (sent.append(answer), answered.set())[0])
+    type_in(form, "Name", "h")
+    form.submit.click()
+    assert sent == []
+    type_in(form, "Name", "hello")
+    with anyio.fail_after(5):
+        await answered.wait()
+    assert sent == [("accept", {"name": "hello"})]
+    form.dispose()

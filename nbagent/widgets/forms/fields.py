@@ -17,6 +17,7 @@ from html import escape
 from typing import Any, ClassVar
 
 import ipywidgets
+from traitlets import CUnicode
 
 from nbagent.widgets.forms.parts import Parts, label
 from nbagent.widgets.text import plain
@@ -177,6 +178,12 @@ class TextField(Field):
         return self.raw or self.spec.blank
 
 
+class _NumberText(ipywidgets.Text):
+    """The input of a number: text, which can be empty and keeps what is typed; a front end may send a number too."""
+
+    value = CUnicode(help="What was typed.").tag(sync=True)
+
+
 class NumberField(Field):
     """A number, or a whole one, typed as text."""
 
@@ -186,7 +193,7 @@ class NumberField(Field):
     def _make(self, parts: Parts) -> Any:
         low, high = self.spec.schema.get("minimum"), self.spec.schema.get("maximum")
         bounds = f"{low} to {high}" if low is not None and high is not None else ""
-        return self._new(parts, ipywidgets.Text, placeholder=plain(bounds, 40))
+        return self._new(parts, _NumberText, placeholder=plain(bounds, 40))
 
     def enter(self, value: Any) -> None:
         if isinstance(value, int | float) and not isinstance(value, bool):

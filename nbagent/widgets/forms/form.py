@@ -5,13 +5,17 @@ Submit is enabled while the whole is valid. The content that goes out holds what
 left out. An elicitation without a schema is answered in free text, as ``{"answer": "…"}``. A form that asks for a
 secret, and an address that is not to be opened, are declined at once (`refusal` says why).
 
-A front end holds back what is typed until the kernel has taken what was typed before, but not a click; so Enter never
-sends a form, it only shows what is missing.
+A front end holds back what is typed until the kernel has taken what was typed before, but not a click. So a click that
+comes within a moment of a change waits for the fields to be quiet (and the transcript's script holds it on a slow
+connection), and Enter never sends a form, it only shows what is missing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +31,8 @@ from nbagent.widgets.text import plain
 
 FREE_TEXT: Mapping[str, Any] = {"type": "object", "properties": {"answer": {"type": "string", "title": "Answer"}}}
 """The schema of an elicitation that has none."""
+QUIET = 0.04
+"""Seconds that the fields must be unchanged before a click on Submit counts; nobody clicks that fast after typing."""
 
 
 def refusal(request: ElicitationRequest) -> str | None:
@@ -75,6 +81,7 @@ class ElicitationForm(QuestionForm):
     def __init__(self, request: ElicitationRequest, answer: Answer, *, agent_name: str = "") -> None:
         super().__init__(answer)
         self._attempted = False
+        self._changed_at = -math.inf
         self.fields: list[Field] = []
         self._schema = request.schema if request.schema is not None else FREE_TEXT
         head = heading(_asker(request.source, agent_name), request.message)
@@ -118,6 +125,12 @@ class ElicitationForm(QuestionForm):
     # ------------------------------------------------------------ what is filled in
 
     def _submit(self) -> None:
+        """Accept what is entered, once the fields are quiet: the click may have overtaken the last of it."""
+        wait = self._changed_at + QUIET - time.monotonic()
+        loop = _running_loop() if wait > 0 else None
+        if loop is not None:
+            loop.call_later(wait, self._submit)
+            return
         content, errors = self._content()
         if errors:
             self._attempt()
@@ -159,6 +172,7 @@ class ElicitationForm(QuestionForm):
         return next((name for name in names if name and path.startswith((f"{name}[", f"{name}."))), "")
 
     def _changed(self) -> None:
+        self._changed_at = time.monotonic()
         self._check()
 
     def _check(self) -> dict[str, str]:
@@ -191,6 +205,13 @@ class ElicitationForm(QuestionForm):
     def _clear(self) -> None:
         for field in self.fields:
             field.clear()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class _FreeText(TextField):

@@ -35,7 +35,8 @@ class Parts:
     def make(self, cls: type[W], *classes: str, **traits: Any) -> W:
         """A widget of the form, with the form's layout and style and the given CSS classes."""
         if not issubclass(cls, ipywidgets.Box):
-            traits.setdefault("style", self._style(_STYLES.get(cls, "DescriptionStyle")))
+            style = next((_STYLES[base] for base in cls.__mro__ if base in _STYLES), "DescriptionStyle")
+            traits.setdefault("style", self._style(style))
         return self._kept(cls(layout=self._layout, _dom_classes=classes, **traits))
 
     def close(self) -> None:

@@ -470,9 +470,23 @@ function makeView(model, store, host) {
       const attach = lumino?.constructor?.attach;
       if (attach) attach.call(lumino.constructor, lumino, slot);
       else slot.append(made.el);
+      holdClicks(child, made.el);
     } catch (error) {
       if (!mine.gone) slot.replaceChildren(el("div", "nba-quiet", "This form cannot be shown here: " + error));
     }
+  }
+
+  // A field's next state goes out only after the idle of its last; a click would overtake what was typed last.
+  function holdClicks(form, element) {
+    const unsent = (widget) => widget._msg_buffer != null || (widget.get?.("children") ?? []).some(unsent);
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest(".nba-primary");
+      if (!button || !unsent(form)) return;
+      event.stopImmediatePropagation();
+      const began = Date.now();
+      const wait = () => setTimeout(() => (unsent(form) && Date.now() - began < 10_000 ? wait() : button.click()), 20);
+      wait();
+    }, true);
   }
 
   function connected(slot, mine) {
