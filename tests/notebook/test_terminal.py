@@ -62,6 +62,8 @@ def test_p10_questions_are_prompts(terminal: pexpect.spawn[str]) -> None:
 def test_k3_ctrl_c_ends_the_run_and_the_next_works(terminal: pexpect.spawn[str], agent: str) -> None:
     terminal.sendline(f"%agent_run {agent} go")
     terminal.expect({"asking": "cancel: ", "writer": "word word"}.get(agent, "Let me see"))
+    if agent == "asking":  # between its prompt and its select, CPython's readline notices a signal only at the next key
+        terminal.expect(pexpect.TIMEOUT, timeout=0.3)
     terminal.sendintr()
     terminal.expect("KeyboardInterrupt")
     terminal.expect(PROMPT)

@@ -10,7 +10,7 @@ import pytest
 
 from nbagent.agent import Agent
 from nbagent.errors import ConfigError, Interrupted
-from nbagent.events import Error, Event, HookFinished, StreamStopped, ToolCallResponse, ToolCallStarted
+from nbagent.events import AgentChoice, Error, Event, HookFinished, StreamStopped, ToolCallResponse, ToolCallStarted
 from nbagent.hooks import POINTS, HookContext, HookResult
 from nbagent.models import ToolCall
 from nbagent.ports import (
@@ -26,7 +26,7 @@ from nbagent.ports import (
 )
 from nbagent.runtime import Runtime
 from nbagent.session import Session, Usage
-from tests.runtime.support import assert_nothing_left, assert_whole, calling, events_of, scripted
+from tests.runtime.support import assert_nothing_left, assert_whole, calling, events_of, scripted, until
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +106,29 @@ async def test_a_model_that_raises_before_it_streams_is_a_model_error() -> None:
 
     events = await _ends(Agent("helper", model=Raising()))
     assert [event.code for event in events if isinstance(event, Error)] == ["model_error"]
+
+
+async def test_p4_a_models_iterator_is_closed_also_where_its_run_is_cancelled() -> None:
+    class Iterating:
+        name = "iterating"
+        closed = 0
+
+        def stream(self, request: ModelRequest) -> Any:
+            return self
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> TextDelta:
+            return TextDelta("word ")
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    model = Iterating()
+    async with Runtime(Agent("helper", model=model)).run_stream(Session(), "hi") as stream:
+        await until(stream, AgentChoice)
+    assert model.closed == 1
 
 
 class Counting:

@@ -319,13 +319,24 @@ async def test_a_stalled_model_stream_is_cancellable() -> None:
     assert_nothing_left(runtime, session)
 
 
+class Deaf:
+    """An observer that does nothing."""
+
+    lossless = True
+
+    async def on_event(self, event: Event) -> None: ...
+
+
 async def test_p8_a_second_stream_on_a_busy_session_is_refused_and_harms_nothing() -> None:
     model = StalledModel()
     runtime, session = Runtime(Agent("helper", model=model)), Session()
     async with runtime.run_stream(session, "hi") as stream:
+        before = asyncio.all_tasks()
         with pytest.raises(SessionBusy, match="under way"):
-            async with runtime.run_stream(session, "me too"):
+            async with runtime.run_stream(session, "me too", observers=[Deaf()]):
                 raise AssertionError("not reached")
+        await anyio.wait_all_tasks_blocked()
+        assert asyncio.all_tasks() == before, "no observer's task is left"
         assert runtime.bridge.current is stream
         assert stream.stopped is None
     assert_nothing_left(runtime, session)
