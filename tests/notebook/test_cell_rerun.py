@@ -31,8 +31,9 @@ def test_k4_a_re_execution_while_the_form_waits_supersedes_the_run(front: FrontE
 def test_k4_the_old_form_is_disabled_and_says_why(front: FrontEnd) -> None:
     first = front.execute("x = %agent_run -n asking go", "again")
     old, submit = front.widget(description="City", name="TextModel"), front.widget(description="Submit")
-    front.execute("1", "again")
-    front.wait_for(lambda: first.done)
+    second = front.execute("1", "again")
+    front.finish(second)
+    assert first.done
     assert old.state["disabled"]
     assert submit.state["disabled"]
     said = [model.state.get("value", "") for model in front.models.values() if model.name == "HTMLModel"]
