@@ -8,14 +8,15 @@ The house, lowest floor first; each module imports only what stands above it in 
 
     errors, events                      the exceptions, in one tree; what happened, as facts
     session, ports, boundary            a conversation; where the layers meet; where user code runs
-    agent, permissions, schema          what a user declares; what may run; what counts as an answer
+    schema, permissions                 what counts as an answer; what may run
     hooks, models, toolsets             code around the turn; language models; functions and MCP servers
+    agent                               what a user declares
     runtime                             the life of a stream: the heart
     kernel                              the only part that knows ipykernel and signals
     widgets                             transcript and forms, and their static twin for saved notebooks
     notebook                            one run shown in one cell
     magics                              %agent_run and its companions
-    demo                                the offline agent of the quickstart
+    demo                                the offline agent of the quickstart, beside `runtime`
 
 Everything up to `runtime` works without IPython, so a script can use it. Importing nbagent defines names and does
 nothing else: what a name needs is imported when the name is first used.

@@ -1,8 +1,8 @@
 """A message that reaches a widget after its end says nothing in any cell.
 
-A person types into a form while its run ends, or a page asks a transcript for its text a moment too late. The `comm` package
-warns of each such message, and where nobody has set up logging Python prints warnings to stderr, which is the user's cell.
-While nbagent is attached, that one warning is dropped. Below: nothing of nbagent. Above: `attachment`.
+A person types into a form while its run ends, or a page asks a transcript for its text a moment too late. The `comm`
+package warns of each such message, and where nobody has set up logging Python prints warnings to stderr, which is the
+user's cell. While nbagent is attached, that one warning is dropped. Below: nothing of nbagent. Above: `attachment`.
 """
 
 from __future__ import annotations

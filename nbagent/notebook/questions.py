@@ -146,7 +146,9 @@ class Questions:
         try:
             verdict = await self._attendance.verdict()
             await self._prepare()
-            if verdict.how == "form":
+            if (reason := _refusal(event)) is not None:
+                self._answers.answer(question, "decline", note=reason)
+            elif verdict.how == "form":
                 self._show(question, event)
             elif verdict.how == "stdin":
                 await self._prompt_until_ready(question, event)
@@ -215,6 +217,13 @@ class Questions:
         if form is not None and self._place is not None:
             self._place.remove(question)
             form.dispose()
+
+
+def _refusal(event: Asked) -> str | None:
+    """Why a question is not put at all, such as an address that nobody should open."""
+    from nbagent.widgets import forms
+
+    return forms.refusal(event) if isinstance(event, ElicitationRequest) else None
 
 
 def _form(event: Asked, answer: Callable[[Action, dict[str, Any] | None], None]) -> Form:

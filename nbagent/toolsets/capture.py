@@ -15,7 +15,7 @@ import io
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -109,5 +109,6 @@ def captured(emit: Emit) -> Generator[None]:
     try:
         yield
     finally:
-        _emit.reset(token)
         _remove()
+        with suppress(ValueError):  # a coroutine whose loop died is ended by the garbage collector, in another context
+            _emit.reset(token)

@@ -140,7 +140,8 @@ class FunctionTool(Generic[P, T]):
         except SystemExit as error:
             raise ToolError(f"the tool ended with SystemExit({error.code!r})") from error
         finally:
-            current_call.reset(token)
+            with contextlib.suppress(ValueError):  # ended by the garbage collector, in another context
+                current_call.reset(token)
 
     async def _on_loop(self, run: Callable[[], Any], context: ToolContext) -> ToolResult:
         with captured(context.emit_output):

@@ -185,3 +185,16 @@ def test_p10_an_approval_is_a_prompt_too() -> None:
         front.run("x = %agent_run harmful go", allow_stdin=True)
         assert "too dangerous" in value(front, "x.text")
         assert json.dumps("harm") in front.prompts[0]
+
+
+def test_an_address_that_nobody_should_open_is_declined_and_the_model_reads_why(front: FrontEnd) -> None:
+    code = """
+async def send_away() -> str:
+    return (await nbagent.ask("Go there", url="javascript:alert(1)")).action
+
+sender = Agent("sender", model=ScriptedModel([ToolCall("send_away"), lambda m: m[-1].content]), tools=[send_away])
+x = %agent_run -n sender go
+"""
+    assert front.run(code).status == "ok"
+    said = value(front, "x.text")
+    assert "decline" in said and "Declined without asking" in said

@@ -60,7 +60,7 @@ async def test_a_call_shows_its_output_and_its_response() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (ToolCall("divide", {"a": 1, "b": 0}), "ZeroDivisionError: float division by zero"),
+        (ToolCall("divide", {"a": 1, "b": 0}), "ZeroDivisionError: "),
         (ToolCall("divide", {"a": 1, "b": -1}), "only positive divisors"),
         (ToolCall("divide", {"a": 1}), "b"),
         (ToolCall("divide", {"a": 1, "b": "much"}), "b"),
