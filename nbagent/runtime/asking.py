@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbagent.ports import ElicitationResult, current_call
-from nbagent.runtime import live
-from nbagent.runtime.run import Run, current_run
+from nbagent.runtime import registry
+from nbagent.runtime.run import current_run
 
 NO_STREAM = ElicitationResult("decline", note="declined: no agent is running, so there is nobody to ask")
 
 
-def _asking() -> tuple[Run | None, str | None]:
+def _asking() -> tuple[registry.OwnedRun | None, str | None]:
     """The run that asks and the call, if it is one."""
     call = current_call.get()
-    run = current_run.get() or live.innermost()
+    run = current_run.get() or registry.innermost()
     return run, call.tool_call_id if call is not None else None
 
 

@@ -16,15 +16,28 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from nbagent.errors import AnswerRefused
 from nbagent.events import Event
 from nbagent.ports import ElicitationResult
 
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
-    from nbagent.runtime.stream import Stream
+H = TypeVar("H")
+H_co = TypeVar("H_co", covariant=True)
+
+
+class LiveRun(Protocol[H_co]):
+    """A run, as far as the bridge knows it: by its stream's identifier, and by the consumer's handle on it."""
+
+    @property
+    def id(self) -> str:
+        """The stream's identifier."""
+        ...
+
+    @property
+    def handle(self) -> H_co:
+        """The consumer's handle; where that was dropped, another, whose dropping means nothing."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -56,23 +69,23 @@ class Question:
         return self.outcome
 
 
-class Bridge:
-    """The live streams of one runtime and their pending questions."""
+class Bridge(Generic[H]):
+    """The live streams of one runtime and their pending questions; `H` is the handle on a stream, a `Stream`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._live: dict[str, Run] = {}
+        self._live: dict[str, LiveRun[H]] = {}
         self._pending: dict[str, Question] = {}
 
     @property
-    def current(self) -> Stream | None:
+    def current(self) -> H | None:
         """The innermost live stream: the one that began last. None where no stream is live."""
         with self._lock:
             run = next(reversed(self._live.values()), None)
         return None if run is None else run.handle
 
     @property
-    def live(self) -> tuple[Stream, ...]:
+    def live(self) -> tuple[H, ...]:
         """The live streams, in the order of their start."""
         with self._lock:
             runs = tuple(self._live.values())
@@ -84,12 +97,12 @@ class Bridge:
         with self._lock:
             return tuple(self._pending.values())
 
-    def enter(self, run: Run) -> None:
+    def enter(self, run: LiveRun[H]) -> None:
         """The run's stream lives. Called by its lifetime alone."""
         with self._lock:
             self._live[run.id] = run
 
-    def leave(self, run: Run) -> None:
+    def leave(self, run: LiveRun[H]) -> None:
         """The run's stream is dead: forget it; idempotent. Called by its finalizer alone."""
         with self._lock:
             self._live.pop(run.id, None)

@@ -16,7 +16,7 @@ import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbagent import boundary
 from nbagent.errors import Interrupted, ToolError
@@ -24,13 +24,11 @@ from nbagent.events import Error, ToolCallConfirmation, ToolCallOutput, ToolCall
 from nbagent.permissions import decide
 from nbagent.ports import Tool, ToolContext, ToolResult, current_call
 from nbagent.runtime.hooking import fire
+from nbagent.runtime.life import Life
 from nbagent.runtime.output import CallOutput
 from nbagent.runtime.toolbox import Toolbox
 from nbagent.runtime.turn import CUT_SHORT
 from nbagent.session import ToolCall
-
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
 
 ABANDONED = "This call was cut short: the tool runs on a thread that cannot be stopped, and its late result is dropped."
 
@@ -52,7 +50,7 @@ class _Call:
 class Calls:
     """One run's tool calls."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Life) -> None:
         self._run = run
         self._open: dict[str, _Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbagent import boundary, hooks
 from nbagent.events import HookBlocked, HookFinished, HookStarted, Warning
 from nbagent.hooks import HookContext, HookResult
-
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
+from nbagent.runtime.life import Life
 
 logger = logging.getLogger("nbagent")
 
 
-async def fire(run: Run, point: str, **fields: Any) -> HookResult:
+async def fire(run: Life, point: str, **fields: Any) -> HookResult:
     """Call the hooks of `point` in order, until one blocks.
 
     Returns
@@ -45,7 +43,7 @@ async def fire(run: Run, point: str, **fields: Any) -> HookResult:
     return HookResult(context="\n\n".join(contexts), updated_input=updated)
 
 
-async def _call(run: Run, point: str, hook: hooks.Hook, context: HookContext) -> HookResult:
+async def _call(run: Life, point: str, hook: hooks.Hook, context: HookContext) -> HookResult:
     name = hooks.name_of(hook)
     begun = time.monotonic()
     await run.emit(HookStarted, point=point, hook=name)

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from nbagent import boundary
 from nbagent.errors import Interrupted, ModelError, NbagentError, ToolsUnavailable
-
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
+from nbagent.runtime.life import Life
 
 logger = logging.getLogger("nbagent")
 
@@ -24,7 +21,7 @@ logger = logging.getLogger("nbagent")
 class Lifetime:
     """Enters the bridge, and finalizes whatever ends the block: the two ends of a stream in one place."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Life) -> None:
         self._run = run
 
     def __enter__(self) -> None:

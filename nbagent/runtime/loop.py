@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from anyio.lowlevel import checkpoint
 
@@ -30,17 +30,15 @@ from nbagent.events import (
 from nbagent.ports import ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
 from nbagent.runtime import toolbox
 from nbagent.runtime.hooking import fire
+from nbagent.runtime.life import Life
 from nbagent.runtime.toolbox import Toolbox
 from nbagent.session import ToolCall, Usage, new_id
-
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
 
 OUTPUT_TRIES = 3
 """How often a model may answer before an answer that does not fit its output type is an error."""
 
 
-async def converse(run: Run) -> None:
+async def converse(run: Life) -> None:
     """Speak one turn and finalize the run with how it ended."""
     await checkpoint()
     await _introduce(run)
@@ -62,13 +60,13 @@ async def converse(run: Run) -> None:
         run.finalize(reason)
 
 
-async def session_end(run: Run, reason: StopReason) -> None:
+async def session_end(run: Life, reason: StopReason) -> None:
     """The hooks of the end, after the channel has closed."""
     if run.started.is_set():
         await fire(run, "session_end", prompt=run.prompt, reason=reason)
 
 
-async def _introduce(run: Run) -> None:
+async def _introduce(run: Life) -> None:
     team = run.runtime.team
     await run.emit(AgentInfo, model=run.model.name, description=run.agent.description)
     if len(team.agents) > 1:
@@ -76,7 +74,7 @@ async def _introduce(run: Run) -> None:
     await run.emit(UserMessage, content=run.prompt)
 
 
-async def _iterate(run: Run, tools: Toolbox, instructions: str) -> StopReason:
+async def _iterate(run: Life, tools: Toolbox, instructions: str) -> StopReason:
     limit = run.agent.max_iterations
     tries = OUTPUT_TRIES
     iteration = 0
@@ -146,7 +144,7 @@ def _no_number(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")  # Python reads NaN and Infinity, which nobody else could
 
 
-async def _model_call(run: Run, tools: Toolbox, instructions: str) -> _Said:
+async def _model_call(run: Life, tools: Toolbox, instructions: str) -> _Said:
     adapter = run.agent.output_adapter
     request = ModelRequest(
         messages=tuple(run.session.messages),
@@ -190,7 +188,7 @@ async def _model_call(run: Run, tools: Toolbox, instructions: str) -> _Said:
     return said
 
 
-def _read_output(run: Run, text: str) -> str | None:
+def _read_output(run: Life, text: str) -> str | None:
     """Set the run's output from the final text; what is wrong with it, or None."""
     adapter = run.agent.output_adapter
     if adapter is None:

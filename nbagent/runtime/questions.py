@@ -14,17 +14,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbagent.errors import AnswerRefused, Interrupted
 from nbagent.events import ElicitationRequest, ElicitationResolved, Error, Event, Warning
 from nbagent.ports import ElicitationResult
 from nbagent.runtime import answers
 from nbagent.runtime.bridge import Question
+from nbagent.runtime.life import Life
 from nbagent.session import new_id
-
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
 
 RUN_ENDED = "the run ended before this was answered"
 NOT_AWAITED = "whoever asked no longer waits for an answer"
@@ -33,7 +31,7 @@ NOT_AWAITED = "whoever asked no longer waits for an answer"
 class Questions:
     """Asks on behalf of one run; implements `nbagent.ports.Asker`."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Life) -> None:
         self._run = run
         self._open: dict[str, Question] = {}
 

@@ -1,7 +1,8 @@
 """One stream's producer: its lifetime, its finalizer, and the only place that numbers its events.
 
-Above stand `stream` (the consumer's handle) and `runtime`; it uses `channel`, `observers`, `bridge`, `questions`,
-`turn`, and hands the talking to `loop`. It guarantees P1 to P4:
+Above stand `stream` (the consumer's handle) and `runtime`, which it knows as a type variable and as `life.Home`; it
+uses `channel`, `observers`, `questions`, `calls`, `turn`, to which it is a `life.Life`, and hands the talking to `loop`.
+It guarantees P1 to P4:
 
 - Acquire and finalize are one thing (`lifetime`): the bridge is entered where its leaving is already certain.
 - `finalize` is synchronous, idempotent, and may be called by anyone on the loop's thread: the run's own task, `cancel`,
@@ -21,12 +22,14 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from nbagent.agent import Agent
 from nbagent.errors import Interrupted, SessionBusy
 from nbagent.events import (
     Error,
@@ -37,25 +40,22 @@ from nbagent.events import (
     SubSessionCompleted,
     SubSessionStarted,
 )
-from nbagent.runtime import live
+from nbagent.ports import Model
+from nbagent.runtime import registry
 from nbagent.runtime.calls import Calls
 from nbagent.runtime.channel import Channel
+from nbagent.runtime.life import Home
 from nbagent.runtime.lifetime import Lifetime
 from nbagent.runtime.loop import converse, session_end
 from nbagent.runtime.observers import FanOut
+from nbagent.runtime.options import RunOptions
 from nbagent.runtime.questions import Questions
 from nbagent.runtime.turn import TurnRecord
 from nbagent.session import Result, Session, Turn, Usage, new_id
 
-if TYPE_CHECKING:
-    from nbagent.agent import Agent
-    from nbagent.ports import Model
-    from nbagent.runtime.options import RunOptions
-    from nbagent.runtime.runtime import Runtime
-    from nbagent.runtime.stream import Stream
-
 logger = logging.getLogger("nbagent")
 E = TypeVar("E", bound=Event)
+H = TypeVar("H")
 
 GRACE = 5.0
 """Seconds that tools, toolsets and session_end hooks have to clean up after the stream has stopped."""
@@ -69,14 +69,17 @@ CUT_SHORT: frozenset[StopReason] = frozenset({"cancelled", "interrupted", "super
 
 _turns = threading.Lock()  # a session may be used from the loops of several threads
 
-current_run: ContextVar[Run | None] = ContextVar("nbagent_current_run", default=None)
+current_run: ContextVar[Run[Any] | None] = ContextVar("nbagent_current_run", default=None)
 """The run whose code is running in this context: what it starts is nested in it."""
 
 
-class Run:
-    """One stream's producer; every method but `cancel` and `hurry` belongs to the loop's thread."""
+class Run(Generic[H]):
+    """One stream's producer; every method but `cancel` and `hurry` belongs to the loop's thread.
 
-    def __init__(self, runtime: Runtime, session: Session, prompt: str, options: RunOptions) -> None:
+    `H` is the consumer's handle, which stands above and is held only weakly.
+    """
+
+    def __init__(self, runtime: Home[H], session: Session, prompt: str, options: RunOptions) -> None:
         self.id = new_id("stream")
         self.runtime = runtime
         self.agent: Agent = runtime.agent
@@ -84,8 +87,8 @@ class Run:
         self.session = session
         self.prompt = prompt
         self.options = options
-        self.parent: Run | None = None
-        self.children: list[Run] = []
+        self.parent: Run[H] | None = None
+        self.children: list[Run[H]] = []
         self.stopped: StreamStopped | None = None
         self.error: Error | None = None
         self.usage = Usage()
@@ -103,21 +106,21 @@ class Run:
         self._scope: anyio.CancelScope | None = None
         self._grace: anyio.CancelScope | None = None
         self._task: asyncio.Task[None] | None = None
-        self._handle: weakref.ref[Stream] | None = None
+        self._handle: weakref.ref[H]
+        self._view: Callable[[Run[H]], H]
 
     # ------------------------------------------------------------ the handle
 
     @property
-    def handle(self) -> Stream:
+    def handle(self) -> H:
         """The consumer's handle; where that was dropped, another, whose dropping means nothing."""
-        from nbagent.runtime.stream import Stream
+        handle = self._handle()
+        return self._view(self) if handle is None else handle
 
-        handle = self._handle() if self._handle is not None else None
-        return Stream.viewing(self) if handle is None else handle
-
-    def held_by(self, handle: Stream) -> None:
-        """The consumer's handle is this."""
+    def held_by(self, handle: H, view: Callable[[Run[H]], H]) -> None:
+        """The consumer's handle is this, before the run begins; `view` makes another once it was dropped."""
         self._handle = weakref.ref(handle)
+        self._view = view
 
     @property
     def on_loop_thread(self) -> bool:
@@ -134,7 +137,7 @@ class Run:
         SessionBusy
             The session's turn is taken.
         """
-        live.bury_dead()
+        registry.bury_dead()
         self.loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self.fanout = FanOut(self.options.observers)  # what may fail comes before anything is acquired
@@ -154,7 +157,7 @@ class Run:
                     f"session {self.session.id} has a turn under way (stream {self.session.turns[-1].stream_id}); "
                     "wait for it, cancel it, or use another session"
                 )
-            live.add(self)
+            registry.add(self)
             messages = len(self.session.messages)
             self._turn = Turn(self.id, messages, self.options.cell_id, self.options.execution)
             self.session.turns.append(self._turn)
@@ -358,7 +361,7 @@ class Run:
 
     def _free(self) -> None:
         self._turn.reason = self._turn.reason or (self.stopped.reason if self.stopped else "cancelled")
-        live.discard(self)
+        registry.discard(self)
         self.started.set()
         self.stopping.set()
         self.done.set()

@@ -63,7 +63,7 @@ class Runtime:
         self.name = self.agent.name
         self.session_store = session_store
         self.observers = (*observers, *([session_store] if session_store is not None else []))
-        self.bridge = Bridge()
+        self.bridge: Bridge[Stream] = Bridge()
 
     def __repr__(self) -> str:
         return f"Runtime({self.name!r})"

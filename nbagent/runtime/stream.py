@@ -1,6 +1,6 @@
 """The consumer's handle on a stream: iterate over its events, cancel it, see how it ended.
 
-Above `run`, which it holds; the run holds the handle only weakly, so that a handle that is dropped is noticed. It
+Above `run`, which it holds, and below `runtime`, which it knows as `life.Home`; the run holds the handle only weakly, so that a handle that is dropped is noticed. It
 guarantees (P4): a consumer that leaves cancels the producer, by the end of `async with`, by leaving an `async for`
 over a stream that was not entered, or by garbage collection.
 """
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import anyio
 
 from nbagent.events import Event, StopReason, StreamStopped
+from nbagent.runtime.life import Home
+from nbagent.runtime.run import Run
 from nbagent.session import Result, Session
-
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
-    from nbagent.runtime.runtime import Runtime
 
 
 class Stream:
@@ -34,16 +31,16 @@ class Stream:
         print(stream.stopped.reason)
     """
 
-    def __init__(self, run: Run, *, owning: bool = True) -> None:
+    def __init__(self, run: Run[Stream], *, owning: bool = True) -> None:
         self._run = run
         self._begun = not owning
         self._entered = not owning
         self._ends_early: StopReason | None = None
         if owning:
-            run.held_by(self)
+            run.held_by(self, Stream.viewing)
 
     @classmethod
-    def viewing(cls, run: Run) -> Stream:
+    def viewing(cls, run: Run[Stream]) -> Stream:
         """A handle whose dropping does not end the run."""
         return cls(run, owning=False)
 
@@ -60,8 +57,8 @@ class Stream:
         return self._run.session
 
     @property
-    def runtime(self) -> Runtime:
-        """The runtime that runs it."""
+    def runtime(self) -> Home[Stream]:
+        """The `Runtime` that runs it; its `answer` and `bridge` are there."""
         return self._run.runtime
 
     @property
@@ -149,7 +146,7 @@ class Stream:
 class Events:
     """An iteration over a stream's events."""
 
-    def __init__(self, run: Run, *, leaving_cancels: bool) -> None:
+    def __init__(self, run: Run[Stream], *, leaving_cancels: bool) -> None:
         self._run = run
         if leaving_cancels:
             _cancel_when_dropped(self, run)
@@ -164,5 +161,5 @@ class Events:
         return event
 
 
-def _cancel_when_dropped(handle: Stream | Events, run: Run) -> None:
+def _cancel_when_dropped(handle: Stream | Events, run: Run[Stream]) -> None:
     weakref.finalize(handle, run.cancel_soon).atexit = False

@@ -12,15 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from nbagent import boundary
 from nbagent.errors import ConfigError, ToolsUnavailable
 from nbagent.events import MCPInitFinished, MCPInitStarted, ToolsetInfo
 from nbagent.ports import Tool, Toolset, ToolSpec
-
-if TYPE_CHECKING:
-    from nbagent.runtime.run import Run
+from nbagent.runtime.life import Life
 
 Toolbox = dict[str, Tool]
 
@@ -50,7 +47,7 @@ def specs(box: Toolbox) -> list[ToolSpec]:
     return [replace(tool.spec, name=name) for name, tool in box.items()]
 
 
-async def opened(run: Run, stack: AsyncExitStack) -> Toolbox:
+async def opened(run: Life, stack: AsyncExitStack) -> Toolbox:
     """Open the agent's toolsets for this run, until `stack` closes.
 
     Raises
@@ -72,7 +69,7 @@ async def opened(run: Run, stack: AsyncExitStack) -> Toolbox:
     return box
 
 
-async def _open(run: Run, toolset: Toolset, stack: AsyncExitStack) -> Sequence[Tool]:
+async def _open(run: Life, toolset: Toolset, stack: AsyncExitStack) -> Sequence[Tool]:
     is_server = getattr(toolset, "kind", "") == "mcp"
     begun = time.monotonic()
     if is_server:

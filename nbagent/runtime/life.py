@@ -1,0 +1,199 @@
+"""A run as its parts see it, and the runtime as a run sees it: the Protocols that let imports point one way.
+
+`run` is made of parts (`loop`, `calls`, `questions`, `hooking`, `toolbox`, `lifetime`), and each of them speaks to the
+run that it belongs to. They are typed against `Life`, below them all; `run` imports them and fits it. In the same way
+a run and a `Stream` speak to the runtime as `Home`, and `runtime`, on top, fits that. Nothing here does anything.
+
+It guarantees that no module of this package imports one which imports it, not even for types.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from nbagent.agent import Agent, Team
+from nbagent.events import Event, StopReason, StreamStopped
+from nbagent.ports import Asker, ElicitationResult, Model, Store, Tool
+from nbagent.runtime.bridge import Bridge, LiveRun
+from nbagent.runtime.options import RunOptions
+from nbagent.runtime.turn import TurnRecord
+from nbagent.session import Session, ToolCall, Usage
+
+E = TypeVar("E", bound=Event)
+H = TypeVar("H")
+
+
+class Home(Protocol[H]):
+    """The runtime, as its runs and their streams see it; `H` is the consumer's handle on a run, a `Stream`."""
+
+    @property
+    def name(self) -> str:
+        """The root agent's name."""
+        ...
+
+    @property
+    def team(self) -> Team:
+        """Who may speak."""
+        ...
+
+    @property
+    def agent(self) -> Agent:
+        """The team's root, who answers."""
+        ...
+
+    @property
+    def bridge(self) -> Bridge[H]:
+        """The live streams and their open questions."""
+        ...
+
+    @property
+    def session_store(self) -> Store | None:
+        """Keeps every session after each turn."""
+        ...
+
+    def answer(
+        self,
+        elicitation_id: str,
+        action: str,
+        content: dict[str, Any] | None = None,
+        *,
+        note: str = "",
+        fill: bool = True,
+    ) -> None:
+        """Answer a question of one of this runtime's streams; from any thread."""
+        ...
+
+
+class RunQuestions(Asker, Protocol):
+    """What a run asks: elicitations (`ask`), and approvals and limits (`put`)."""
+
+    async def put(
+        self,
+        cls: type[Event],
+        automatic: Callable[[Any], Awaitable[ElicitationResult]] | None = None,
+        **fields: Any,
+    ) -> ElicitationResult:
+        """Ask by the event `cls`, and wait; `automatic` answers in a person's place."""
+        ...
+
+    def resolve_alike(self, matches: Callable[[Event], bool], outcome: ElicitationResult) -> None:
+        """Settle every open question whose event matches, with one outcome."""
+        ...
+
+
+class RunCalls(Protocol):
+    """The tool calls of a run."""
+
+    async def make(self, calls: list[ToolCall], toolbox: dict[str, Tool]) -> None:
+        """Make the calls of one message, in parallel, until each has its response."""
+        ...
+
+    def note(self, tool_call_id: str | None, note: str) -> None:
+        """Add a note that the model reads with the call's result; without an id, with the latest open call's."""
+        ...
+
+
+class Life(LiveRun[Any], Protocol):
+    """A run, as its parts see it; whose handle it has is none of their business."""
+
+    usage: Usage
+    output: Any
+
+    @property
+    def runtime(self) -> Home[Any]:
+        """Where it runs."""
+        ...
+
+    @property
+    def agent(self) -> Agent:
+        """Who speaks."""
+        ...
+
+    @property
+    def model(self) -> Model:
+        """The model that it speaks by."""
+        ...
+
+    @property
+    def session(self) -> Session:
+        """The session that it speaks in."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """The user's words."""
+        ...
+
+    @property
+    def options(self) -> RunOptions:
+        """What the caller said of it."""
+        ...
+
+    @property
+    def parent(self) -> Life | None:
+        """The run that it is nested in, or None."""
+        ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it runs on."""
+        ...
+
+    @property
+    def started(self) -> asyncio.Event:
+        """Set when its first event is out."""
+        ...
+
+    @property
+    def stopped(self) -> StreamStopped | None:
+        """Its final event, or None while it is live."""
+        ...
+
+    @property
+    def turn(self) -> TurnRecord:
+        """The turn, as its session keeps it."""
+        ...
+
+    @property
+    def questions(self) -> RunQuestions:
+        """What it asks."""
+        ...
+
+    @property
+    def calls(self) -> RunCalls:
+        """Its tool calls."""
+        ...
+
+    def make(self, cls: type[E], **fields: Any) -> E:
+        """The next event of this stream; `push` it in the same step."""
+        ...
+
+    def push(self, event: Event) -> None:
+        """Give an event to the observers and the channel."""
+        ...
+
+    def record(self, cls: type[Event], **fields: Any) -> None:
+        """Emit an event at once, also beyond the channel's capacity; dropped once the stream has stopped."""
+        ...
+
+    async def emit(self, cls: type[Event], **fields: Any) -> None:
+        """Emit an event when the consumer has made room for it."""
+        ...
+
+    def record_start(self) -> None:
+        """Emit the first event."""
+        ...
+
+    def fail(self, code: str, message: str) -> None:
+        """Emit the error that this stream ends with."""
+        ...
+
+    def cancel(self, reason: StopReason = "cancelled") -> None:
+        """Stop the stream: at once on the loop's thread, as soon as the loop can from another."""
+        ...
+
+    def finalize(self, reason: StopReason, message: str = "") -> None:
+        """Stop the stream (P2), once; never waits."""
+        ...
