@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import nbconvert
+import nbformat
 import pytest
 
 from tests.kernel.frontend import Execution, FrontEnd
@@ -113,3 +115,14 @@ def test_the_stop_button_ends_the_run_and_the_cell_goes_on(front: FrontEnd) -> N
     assert cell.idle_at is not None
     assert cell.idle_at - pressed < 1
     assert value(front, "owned()") == NOTHING
+
+
+def test_an_interrupted_cell_is_exported_with_the_text_that_it_had(front: FrontEnd) -> None:
+    cell = front.execute("%agent_run -n writer Write to me")
+    said(front, "word")
+    interrupted(front, cell)
+    output = nbformat.v4.new_output("display_data", kept(cell))
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%agent_run …", outputs=[output])])
+    for exporter in (nbconvert.HTMLExporter(), nbconvert.MarkdownExporter()):
+        page, _ = exporter.from_notebook_node(notebook)
+        assert all(words in page for words in ("Write to me", "word word", "Interrupted after"))
