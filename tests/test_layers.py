@@ -1,7 +1,8 @@
 """Layers point one way, and nothing goes round in circles: read from the imports of every module (AST).
 
-An import for types alone (`if TYPE_CHECKING:`) binds nothing at run time and does not count; one inside a function
-does. `nbagent/__init__.py` is the public face, which only names what others define: it stands outside of the order.
+An import inside a function counts as any other. One for types alone (`if TYPE_CHECKING:`) binds nothing at run time and
+may point to a higher layer, but counts for circles: who reads one of two modules that name each other must read both.
+`nbagent/__init__.py` is the public face, which only names what others define: it stands outside of the order.
 """
 
 from __future__ import annotations
@@ -44,19 +45,22 @@ NOT_AT_IMPORT = NOTEBOOK_LIBRARIES | {
 }
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """The dotted names that run-time imports under `tree` ask for; ``from a import b`` yields ``a.b``."""
+def imports(tree: ast.AST, *, for_types: bool = False) -> Iterator[str]:
+    """The dotted names that run-time imports under `tree` ask for, and `for_types` the others too.
+
+    ``from a import b`` yields ``a.b``.
+    """
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if not for_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        yield from imports(node)
+        yield from imports(node, for_types=for_types)
 
 
-def graph(root: Path) -> dict[str, set[str]]:
+def graph(root: Path, *, for_types: bool = False) -> dict[str, set[str]]:
     """What each module of the package at `root` imports: modules of the package whole, of others the first name."""
     files = {".".join(p.relative_to(root.parent).with_suffix("").parts): p for p in root.rglob("*.py")}
     modules = {name.removesuffix(".__init__"): path for name, path in files.items()}
@@ -66,22 +70,26 @@ def graph(root: Path) -> dict[str, set[str]]:
             name = name.rpartition(".")[0]
         return name if name.split(".")[0] == root.name else name.split(".")[0]
 
-    return {name: {resolve(i) for i in imports(ast.parse(path.read_text()))} for name, path in modules.items()}
+    trees = {name: ast.parse(path.read_text()) for name, path in modules.items()}
+    return {name: {resolve(i) for i in imports(tree, for_types=for_types)} for name, tree in trees.items()}
 
 
-def faults(modules: dict[str, set[str]], package: str = "nbagent") -> list[str]:
-    """Every import that points the wrong way, and the first cycle."""
-    inner = {name: found for name, found in modules.items() if name != package}
-    own = {name: {target for target in found if target in inner} for name, found in inner.items()}
-    top = {name: name.split(".")[1] for name in inner}
+def own(modules: dict[str, set[str]], package: str = "nbagent") -> dict[str, set[str]]:
+    """Of a graph, what lies inside of the package; its public face and what a module imports of itself are left out."""
+    inner = modules.keys() - {package}
+    return {name: (found & inner) - {name} for name, found in modules.items() if name != package}
+
+
+def faults(root: Path) -> list[str]:
+    """Every import that points the wrong way, and the first cycle, be it of imports for types."""
     wrong = [
         f"{name} imports {target}"
-        for name, targets in own.items()
+        for name, targets in own(graph(root)).items()
         for target in targets
-        if LAYER[top[target]] > LAYER[top[name]]
+        if LAYER[target.split(".")[1]] > LAYER[name.split(".")[1]]
     ]
     try:
-        TopologicalSorter({name: targets - {name} for name, targets in own.items()}).prepare()
+        TopologicalSorter(own(graph(root, for_types=True))).prepare()
     except CycleError as error:
         wrong.append("cycle: " + " < ".join(error.args[1]))
     return wrong
@@ -92,7 +100,7 @@ def test_every_module_has_a_layer() -> None:
 
 
 def test_layers_point_one_way_and_have_no_cycle() -> None:
-    assert faults(graph(ROOT)) == []
+    assert faults(ROOT) == []
 
 
 def test_runtime_and_all_below_know_no_notebook() -> None:
@@ -110,6 +118,7 @@ def test_runtime_and_all_below_know_no_notebook() -> None:
             "nbagent.errors imports nbagent.ports",
         ),
         ({"hooks.py": "from nbagent.models import x", "models.py": "import nbagent.hooks"}, "cycle: "),
+        ({"hooks.py": "import nbagent.models", "models.py": "if TYPE_CHECKING:\n    import nbagent.hooks"}, "cycle: "),
     ],
 )
 def test_a_wrong_import_is_found(tmp_path: Path, files: dict[str, str], fault: str) -> None:
@@ -117,7 +126,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, files: dict[str, str], fault: s
     package.mkdir()
     for name, source in {"__init__.py": "", **files}.items():
         (package / name).write_text(source)
-    assert [found for found in faults(graph(package)) if found.startswith(fault)]
+    assert [found for found in faults(package) if found.startswith(fault)]
 
 
 def run(code: str) -> str:

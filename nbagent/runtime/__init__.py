@@ -14,7 +14,9 @@
     ├── channel     producer to consumer, bounded
     ├── observers   the fan-out
     ├── turn        the history, valid at every instant
-    └── live        the list of live runs of the process
+    ├── life        Life, Home: the run as its parts see it, the runtime as a run does
+    └── registry    the list of live runs of the process
+    live       live_runs: that list, as streams
     asking     nbagent.ask, ask_sync, cancelled
     sync       nbagent.run_sync
 

@@ -10,7 +10,7 @@ It guarantees that no module of this package imports one which imports it, not e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from nbagent.agent import Agent, Team

@@ -1,8 +1,8 @@
 """One stream's producer: its lifetime, its finalizer, and the only place that numbers its events.
 
-Above stand `stream` (the consumer's handle) and `runtime`, which it knows as a type variable and as `life.Home`; it
-uses `channel`, `observers`, `questions`, `calls`, `turn`, to which it is a `life.Life`, and hands the talking to `loop`.
-It guarantees P1 to P4:
+Above stand `stream` (the consumer's handle) and `runtime`, which it knows as a type variable and as `life.Home`. It
+uses `channel`, `observers` and `turn`, is a `life.Life` to its parts (`questions`, `calls`), and hands the talking to
+`loop`. It guarantees P1 to P4:
 
 - Acquire and finalize are one thing (`lifetime`): the bridge is entered where its leaving is already certain.
 - `finalize` is synchronous, idempotent, and may be called by anyone on the loop's thread: the run's own task, `cancel`,

@@ -1,8 +1,8 @@
 """The consumer's handle on a stream: iterate over its events, cancel it, see how it ended.
 
-Above `run`, which it holds, and below `runtime`, which it knows as `life.Home`; the run holds the handle only weakly, so that a handle that is dropped is noticed. It
-guarantees (P4): a consumer that leaves cancels the producer, by the end of `async with`, by leaving an `async for`
-over a stream that was not entered, or by garbage collection.
+Above `run`, which it holds; the run holds the handle only weakly, so that a handle that is dropped is noticed. Below
+`runtime`, which it knows as `life.Home`. It guarantees (P4): a consumer that leaves cancels the producer, by the end of
+`async with`, by leaving an `async for` over a stream that was not entered, or by garbage collection.
 """
 
 from __future__ import annotations
