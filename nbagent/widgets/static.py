@@ -7,7 +7,7 @@ HTML's own.
 Classes ``mathjax_ignore`` and ``tex2jax_ignore`` keep "$5 … $6" from becoming a formula.
 
 It guarantees: nothing of a model, a tool or a server reaches the output but as escaped text or HTML that passed nh3;
-the HTML of a long text is at most a little more than twice as long.
+the HTML of a long text is at most about twice as long.
 Below: `document`, `markdown`, `media`. Above: `transcript`.
 """
 
@@ -28,7 +28,9 @@ from nbagent.widgets.wire import result, thinking
 
 _OPEN_LINES = 15
 _SMALL = 4096
-"""Characters that the HTML of one text may have beyond twice the text."""
+_TIMES = 1.9
+"""The HTML of one text may have so many characters and so many times the text's; with the markdown beside it and the
+patches before it, a whole run then stays under four times its text on the wire."""
 
 
 def bundle(document: Document) -> dict[str, str]:
@@ -78,7 +80,7 @@ def _html(block: Block) -> str:
 def _in_measure(block: Text) -> str:
     """The HTML of a text; where markup would outweigh it, without what only adorns, and at last as it was written."""
     source, rendered = block.source.text, block.rendered.whole(block.source.text)
-    most = 2 * len(source) + _SMALL
+    most = _TIMES * len(source) + _SMALL
     if len(rendered) > most:
         rendered = lean(rendered)
     return rendered if len(rendered) <= most else _pre(plain(source))
