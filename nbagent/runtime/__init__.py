@@ -11,6 +11,7 @@
     │   └── output      a running tool's output, from any thread
     ├── questions   what the run asks; answers: what counts as an answer
     ├── bridge      live streams and pending questions
+    ├── crossing    other threads on their way to the loop
     ├── channel     producer to consumer, bounded
     ├── observers   the fan-out
     ├── turn        the history, valid at every instant

@@ -21,6 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from nbagent.errors import AnswerRefused
 from nbagent.events import Event
 from nbagent.ports import ElicitationResult
+from nbagent.runtime.crossing import call_soon
 
 H = TypeVar("H")
 H_co = TypeVar("H_co", covariant=True)
@@ -160,8 +161,4 @@ def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *arg
     if asyncio._get_running_loop() is loop:  # pyright: ignore[reportPrivateUsage]
         function(*args)
         return
-    try:
-        loop.call_soon_threadsafe(function, *args)
-    except RuntimeError:
-        if not loop.is_closed():
-            raise
+    call_soon(loop, function, *args)

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbagent.runtime.crossing import call_soon
+
 Emit = Callable[[str, Mapping[str, Any] | None], None]
 
 
@@ -34,11 +36,7 @@ class CallOutput:
             if self._scheduled:
                 return
             self._scheduled = True
-        try:
-            self._loop.call_soon_threadsafe(self.flush)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise
+        call_soon(self._loop, self.flush)
 
     def flush(self) -> None:
         """Emit what has gathered."""

@@ -44,6 +44,7 @@ from nbagent.ports import Model
 from nbagent.runtime import registry
 from nbagent.runtime.calls import Calls
 from nbagent.runtime.channel import Channel
+from nbagent.runtime.crossing import call_soon
 from nbagent.runtime.life import Home
 from nbagent.runtime.lifetime import Lifetime
 from nbagent.runtime.loop import converse, session_end
@@ -219,23 +220,16 @@ class Run(Generic[H]):
         elif self.loop.is_closed():
             self.bury()
         else:
-            self._call_soon(self._cancel, reason)
+            call_soon(self.loop, self._cancel, reason)
 
     def cancel_soon(self) -> None:
         """Stop the stream from wherever the garbage collector happens to be, as soon as the loop can."""
         if self.stopped is None:
-            self._call_soon(self._cancel, "cancelled")
+            call_soon(self.loop, self._cancel, "cancelled")
 
     def hurry(self) -> None:
         """Cut the cleanup's grace short; from any thread."""
-        self._call_soon(self._hurry)
-
-    def _call_soon(self, function: Any, *args: Any) -> None:
-        try:
-            self.loop.call_soon_threadsafe(function, *args)
-        except RuntimeError:
-            if not self.loop.is_closed():
-                raise
+        call_soon(self.loop, self._hurry)
 
     def _cancel(self, reason: StopReason) -> None:
         if self.stopped is not None:
