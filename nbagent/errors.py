@@ -4,6 +4,8 @@
     ├── ConfigError          what was declared is wrong: an agent, a tool, an option, a file
     ├── UsageError           a magic was called wrongly; one line that says what to do
     ├── SessionBusy          the session has a turn under way
+    ├── StreamEnded          the stream reads no more messages: begin a new turn
+    ├── NestingTooDeep       a stream inside a stream inside a stream …, more than 10 deep
     ├── AnswerRefused        nobody waits for that answer: late, second, or unknown id
     ├── InvalidAnswer        the answer does not fit the question's schema; the question stays open
     ├── ModelError           the model or its provider failed (`code` says how)
@@ -39,6 +41,14 @@ class UsageError(NbagentError):
 
 class SessionBusy(NbagentError):
     """The session already has a turn under way; wait for it or cancel it."""
+
+
+class StreamEnded(NbagentError):
+    """The stream reads no more messages, since it has ended; begin a new turn."""
+
+
+class NestingTooDeep(NbagentError):
+    """A stream would be nested in more than 10 others; something delegates in circles."""
 
 
 class AnswerRefused(NbagentError):

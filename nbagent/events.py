@@ -289,13 +289,14 @@ class AgentSwitching(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubSessionStarted(Event):
-    """A nested stream begins."""
+    """A nested stream begins; one in the `background` outlives this stream and has a transcript of its own."""
 
     type = "sub_session_started"
     child_stream_id: str
     child_session_id: str
     child_agent: str
     tool_call_id: str | None = None
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,11 +341,15 @@ class TokenUsage(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaxIterationsReached(Event):
-    """The limit of model calls is reached; where `id` is set, the user is asked whether to go on."""
+    """A limit is reached; where `id` is set, the user is asked whether to go on.
+
+    The limit is of model calls, or, where `message` says so, of the same tool call made over and over.
+    """
 
     type = "max_iterations_reached"
     max_iterations: int
     id: str | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from nbagent.events import Action, Event
 from nbagent.session import Message, Session, Usage
@@ -36,6 +36,10 @@ class ModelRequest:
     ----------
     messages
         The live history, oldest first; calls and results are paired.
+    summarised
+        The older messages that the first of `messages` sums up, where the history was compacted; not to be sent.
+    purpose
+        ``turn``: speak; ``summary``: sum up `messages` for a model that will read the summary in their place.
     instructions
         The agent's standing instructions.
     tools
@@ -48,6 +52,8 @@ class ModelRequest:
     instructions: str = ""
     tools: Sequence[ToolSpec] = ()
     output_schema: Mapping[str, Any] | None = None
+    summarised: Sequence[Message] = ()
+    purpose: Literal["turn", "summary"] = "turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,11 @@ ModelChunk = TextDelta | ReasoningDelta | ToolCallDelta | Usage
 
 
 class Model(Protocol):
-    """A language model: turns a request into a stream of chunks; raises `nbagent.errors.ModelError`."""
+    """A language model: turns a request into a stream of chunks; raises `nbagent.errors.ModelError`.
+
+    A model may have a `context_limit`: the tokens of input and output together that it can take; without one, or with
+    None, the limit is not known.
+    """
 
     @property
     def name(self) -> str:
@@ -245,12 +255,31 @@ class Observer(Protocol):
 
 
 class Store(Observer, Protocol):
-    """Keeps sessions: an observer of every event that can also give a session back."""
+    """Keeps sessions: told of each turn's two ends, it writes what was said as the events come in, on its own thread.
+
+    `begin_turn` and `end_turn` are called on the loop's thread, in this order, once each a turn, whatever ends it.
+    """
+
+    def begin_turn(self, session: Session) -> None:
+        """Take the session's turn for this process, before the turn is in `Session.turns`.
+
+        Where another process spoke in the session since it was loaded, `session` is first brought up to date in place.
+
+        Raises
+        ------
+        SessionBusy
+            Another process has a turn of it under way.
+        """
+        ...
+
+    def end_turn(self, session: Session) -> None:
+        """Let the turn go; never waits, never raises. What is still to be written is written."""
+        ...
 
     async def load(self, session_id: str) -> Session | None:
         """The session, valid for every provider, or None."""
         ...
 
     async def save(self, session: Session) -> None:
-        """Keep the session as it stands after a turn."""
+        """Write the session as it stands; the runtime waits for it at a turn's end, within bounds."""
         ...

@@ -8,6 +8,7 @@ leaves `Session.messages` and stays in `Session.branches`.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -115,6 +116,8 @@ class Turn:
         The index of its first message in `Session.messages`.
     cell_id, execution
         The notebook cell and the execution of it that asked, where there was one.
+    agent
+        The name of the agent that had the conversation when it began; "" for the team's root.
     reason
         How it ended (`nbagent.events.StreamStopped.reason`), or None while it is under way.
     """
@@ -123,12 +126,29 @@ class Turn:
     start: int
     cell_id: str | None = None
     execution: str | None = None
+    agent: str = ""
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What stands for the oldest messages of a session when a model reads it; the messages themselves stay.
+
+    Parameters
+    ----------
+    upto
+        It stands for ``messages[:upto]``; no tool call is parted from its result there.
+    text
+        What the model reads in their place.
+    """
+
+    upto: int
+    text: str
 
 
 @dataclass(slots=True)
 class Session:
-    """A conversation with an agent, kept in this process.
+    """A conversation with an agent: in this process, and on disk where its runtime has a store.
 
     Parameters
     ----------
@@ -143,7 +163,15 @@ class Session:
     usage
         The sum over all turns, the rewound ones included.
     approved
-        Names of tools that the user approved for the rest of this session.
+        What the user approved for the rest of this session: patterns of `nbagent.permissions`.
+    summaries
+        What stands for the oldest messages, each for more of them than the one before; models read the last.
+    agent
+        The name of the agent that the conversation was handed to; "" for the team's root.
+    parent_id
+        The session whose agent began this one, where it is nested.
+    created
+        Seconds since the epoch.
 
     Examples
     --------
@@ -158,6 +186,10 @@ class Session:
     turns: list[Turn] = field(default_factory=list[Turn])
     usage: Usage = Usage()
     approved: set[str] = field(default_factory=set[str])
+    summaries: list[Summary] = field(default_factory=list[Summary])
+    agent: str = ""
+    parent_id: str | None = None
+    created: float = field(default_factory=time.time)
 
     @property
     def busy(self) -> bool:
@@ -170,6 +202,9 @@ class Session:
         self.branches.append(self.messages[turn.start :])
         del self.messages[turn.start :]
         del self.turns[index:]
+        self.agent = turn.agent
+        while self.summaries and self.summaries[-1].upto > turn.start:
+            self.summaries.pop()
 
     def rewind_cell(self, cell_id: str, execution: str) -> int:
         """Rewind to before the first live turn that another execution of `cell_id` spoke.

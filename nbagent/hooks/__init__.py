@@ -14,9 +14,23 @@ from typing import Any, Literal, get_args
 
 from nbagent import boundary
 from nbagent.errors import ConfigError
+from nbagent.events import Event
 from nbagent.session import Session
 
-Point = Literal["session_start", "user_prompt_submit", "pre_tool_use", "post_tool_use", "session_end"]
+Point = Literal[
+    "session_start",
+    "user_prompt_submit",
+    "before_llm_call",
+    "after_llm_call",
+    "pre_tool_use",
+    "permission_request",
+    "post_tool_use",
+    "on_user_input",
+    "pre_compact",
+    "stop",
+    "on_error",
+    "session_end",
+]
 POINTS: tuple[str, ...] = get_args(Point)
 
 
@@ -35,7 +49,14 @@ class HookContext:
     tool_name, tool_call_id, arguments
         For the tool points: the call.
     response, is_error
-        For ``post_tool_use``: what the tool said.
+        For ``post_tool_use``: what the tool said. For ``after_llm_call`` and ``stop``: what the agent said.
+    source
+        For ``session_start``: ``startup`` in a session's first turn, else ``resume``. For ``pre_compact``: ``limit``
+        where the context is nearly full, ``error`` where the provider refused it.
+    question
+        For ``on_user_input``: the event that asks the user.
+    error, code
+        For ``on_error``: what failed, and its code.
     reason
         For ``session_end``: how the stream ended.
     """
@@ -50,6 +71,10 @@ class HookContext:
     arguments: Mapping[str, Any] | None = None
     response: str = ""
     is_error: bool = False
+    source: str = ""
+    question: Event | None = None
+    error: str = ""
+    code: str = ""
     reason: str = ""
 
 
@@ -60,20 +85,34 @@ class HookResult:
     Parameters
     ----------
     block
-        Stop: the run for ``session_start`` and ``user_prompt_submit``, the call for ``pre_tool_use``; for
-        ``post_tool_use`` the model reads `reason` instead of the tool's response.
+        Stop: the run for ``session_start``, ``user_prompt_submit``, ``before_llm_call`` and ``after_llm_call``; the
+        call for ``pre_tool_use`` and ``permission_request``; the compaction for ``pre_compact``. For ``post_tool_use``
+        the model reads `reason` instead of the tool's response; for ``stop`` it reads `reason` and goes on.
     reason
         Why, for the user and the model.
     context
         Text that the model reads beside the prompt or the tool's response.
     updated_input
         A new prompt (``user_prompt_submit``) or new arguments (``pre_tool_use``).
+    permission
+        For ``pre_tool_use`` and ``permission_request``: ``allow`` the call without asking the user (a rule that denies
+        it still holds), ``deny`` it, or ``ask``.
+    message
+        What the user is told, as a warning in the transcript.
+    stop
+        End the whole run, for `reason`.
+    suppress
+        Leave this hook's `hook_finished` out of what the user sees.
     """
 
     block: bool = False
     reason: str = ""
     context: str = ""
     updated_input: Any = None
+    permission: Literal["allow", "deny", "ask"] | None = None
+    message: str = ""
+    stop: bool = False
+    suppress: bool = False
 
 
 Hook = Callable[[HookContext], HookResult | Awaitable[HookResult | None] | None]

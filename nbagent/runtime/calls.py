@@ -20,9 +20,9 @@ from typing import Any
 
 from nbagent import boundary
 from nbagent.errors import Interrupted, ToolError
-from nbagent.events import Error, ToolCallConfirmation, ToolCallOutput, ToolCallResponse, ToolCallStarted
-from nbagent.permissions import decide
+from nbagent.events import Error, ToolCallOutput, ToolCallResponse, ToolCallStarted
 from nbagent.ports import Tool, ToolContext, ToolResult, current_call
+from nbagent.runtime.approval import Refused, approved
 from nbagent.runtime.hooking import fire
 from nbagent.runtime.life import Life
 from nbagent.runtime.output import CallOutput
@@ -31,10 +31,6 @@ from nbagent.runtime.turn import CUT_SHORT
 from nbagent.session import ToolCall
 
 ABANDONED = "This call was cut short: the tool runs on a thread that cannot be stopped, and its late result is dropped."
-
-
-class _Refused(Exception):
-    """The call may not be made; the words are for the model."""
 
 
 @dataclass(slots=True)
@@ -127,7 +123,7 @@ class Calls:
         try:
             result = await self._made(one, toolbox)
             state = "failed" if result.is_error else "ok"
-        except _Refused as refused:
+        except Refused as refused:
             result, state = ToolResult(str(refused), is_error=True), "refused"
         except Interrupted:
             self._run.cancel("interrupted")
@@ -153,10 +149,10 @@ class Calls:
         fields = {"prompt": self._run.prompt, "tool_name": call.name, "tool_call_id": call.id}
         before = await fire(self._run, "pre_tool_use", arguments=given, **fields)
         if before.block:
-            raise _Refused(f"The call was blocked: {before.reason}")
+            raise Refused(f"The call was blocked: {before.reason}")
         arguments = before.updated_input if before.updated_input is not None else given
         _check(tool, arguments)
-        await self._approve(one, tool, arguments)
+        arguments = await approved(self._run, call, tool, arguments, before)
         result = _whole(await tool.call(arguments, one.context))
         after = await fire(
             self._run, "post_tool_use", arguments=arguments, response=result.text, is_error=result.is_error, **fields
@@ -165,28 +161,6 @@ class Calls:
             return ToolResult(f"The result was withheld: {after.reason}", is_error=True)
         added = "\n\n".join(text for text in (before.context, after.context) if text)
         return ToolResult(f"{result.text}\n\n{added}", result.is_error, result.content) if added else result
-
-    async def _approve(self, one: _Call, tool: Tool, arguments: Mapping[str, Any]) -> None:
-        run, name = self._run, one.call.name
-        match decide(tool, name, run.options.approve, run.session.approved):
-            case "allow":
-                return
-            case "refuse":
-                raise _Refused("The call was not made: this run approves no tool that can hurt (approve='none').")
-            case "ask":
-                pass
-        outcome = await run.questions.put(
-            ToolCallConfirmation, tool_call_id=one.call.id, name=name, arguments=arguments, toolset=tool.toolset
-        )
-        content = outcome.content or {}
-        if outcome.action != "accept":
-            why = content.get("reason") or outcome.note
-            raise _Refused("The user did not approve the call" + (f": {why}" if why else "."))
-        if content.get("scope") == "session":
-            run.session.approved.add(name)
-            run.questions.resolve_alike(
-                lambda event: isinstance(event, ToolCallConfirmation) and event.name == name, outcome
-            )
 
     def _respond(self, one: _Call, result: ToolResult, state: str) -> None:
         if self._open.pop(one.call.id, None) is None:

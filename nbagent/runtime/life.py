@@ -10,19 +10,71 @@ It guarantees that no module of this package imports one which imports it, not e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from nbagent.agent import Agent, Team
 from nbagent.events import Event, StopReason, StreamStopped
 from nbagent.ports import Asker, ElicitationResult, Model, Store, Tool
 from nbagent.runtime.bridge import Bridge, LiveRun
-from nbagent.runtime.options import RunOptions
+from nbagent.runtime.inbox import Inbox
+from nbagent.runtime.options import Nested, RunOptions
 from nbagent.runtime.turn import TurnRecord
-from nbagent.session import Session, ToolCall, Usage
+from nbagent.session import Result, Session, ToolCall, Usage
 
 E = TypeVar("E", bound=Event)
 H = TypeVar("H")
+
+
+class NestedStream(Protocol):
+    """The handle on a stream that an agent started, as far as delegation uses it: a `Stream`."""
+
+    @property
+    def id(self) -> str:
+        """The stream's identifier."""
+        ...
+
+    @property
+    def session(self) -> Session:
+        """The session that it speaks in."""
+        ...
+
+    @property
+    def agent_name(self) -> str:
+        """Who speaks."""
+        ...
+
+    @property
+    def stopped(self) -> StreamStopped | None:
+        """Its final event, or None while it is live."""
+        ...
+
+    def cancel(self, reason: StopReason = "cancelled") -> None:
+        """Stop it; from any thread."""
+        ...
+
+    async def join(self) -> None:
+        """Wait until it has stopped and cleaned up."""
+        ...
+
+    def result(self) -> Result:
+        """What it came to."""
+        ...
+
+    async def __aenter__(self) -> NestedStream:
+        """Begin it."""
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Stop it and wait."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Its events."""
+        ...
 
 
 class Home(Protocol[H]):
@@ -51,6 +103,10 @@ class Home(Protocol[H]):
     @property
     def session_store(self) -> Store | None:
         """Keeps every session after each turn."""
+        ...
+
+    def nest(self, session: Session, prompt: str, agent: Agent, nested: Nested, like: RunOptions) -> NestedStream:
+        """A stream of `agent` that begins in the run whose code is running, under the options of that run."""
         ...
 
     def answer(
@@ -100,6 +156,7 @@ class Life(LiveRun[Any], Protocol):
 
     usage: Usage
     output: Any
+    successor: Agent | None
 
     @property
     def runtime(self) -> Home[Any]:
@@ -164,6 +221,15 @@ class Life(LiveRun[Any], Protocol):
     @property
     def calls(self) -> RunCalls:
         """Its tool calls."""
+        ...
+
+    @property
+    def inbox(self) -> Inbox:
+        """What the user says to it while it is under way."""
+        ...
+
+    def become(self, agent: Agent) -> None:
+        """Go on as another agent, which the session is with from now on."""
         ...
 
     def make(self, cls: type[E], **fields: Any) -> E:

@@ -7,32 +7,20 @@ up sees each of them while the stream is live; between two pieces of text only a
 
 from __future__ import annotations
 
-import json
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
 
 from anyio.lowlevel import checkpoint
 
 from nbagent import boundary
 from nbagent.errors import ModelError
-from nbagent.events import (
-    AgentChoice,
-    AgentChoiceReasoning,
-    AgentInfo,
-    MaxIterationsReached,
-    PartialToolCall,
-    StopReason,
-    TeamInfo,
-    TokenUsage,
-    UserMessage,
-)
-from nbagent.ports import ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
+from nbagent.events import AgentInfo, AgentSwitching, MaxIterationsReached, StopReason, TeamInfo, UserMessage
+from nbagent.hooks import HookResult
 from nbagent.runtime import toolbox
 from nbagent.runtime.hooking import fire
 from nbagent.runtime.life import Life
+from nbagent.runtime.modelcall import Said, model_call
 from nbagent.runtime.toolbox import Toolbox
-from nbagent.session import ToolCall, Usage, new_id
 
 OUTPUT_TRIES = 3
 """How often a model may answer before an answer that does not fit its output type is an error."""
@@ -40,30 +28,42 @@ OUTPUT_TRIES = 3
 
 async def converse(run: Life) -> None:
     """Speak one turn and finalize the run with how it ended."""
-    await checkpoint()
-    await _introduce(run)
-    contexts: list[str] = []
-    prompt = run.prompt
-    for point in ("session_start", "user_prompt_submit") if run.parent is None else ("session_start",):
-        hooked = await fire(run, point, prompt=prompt)
-        if hooked.block:
-            run.finalize("hook_blocked", hooked.reason)
-            return
-        contexts.append(hooked.context)
-        if point == "user_prompt_submit" and hooked.updated_input is not None:
-            prompt = str(hooked.updated_input)
-    run.turn.user(prompt)
-    instructions = "\n\n".join(text for text in (run.agent.instructions, *contexts) if text)
-    async with AsyncExitStack() as stack:
-        tools = await toolbox.opened(run, stack)
-        reason = await _iterate(run, tools, instructions)
-        run.finalize(reason)
+    try:
+        await _turn(run)
+    except BaseException as error:
+        if boundary.is_failure(error):
+            code = getattr(error, "code", type(error).__name__)
+            await fire(run, "on_error", error=boundary.told(error), code=str(code))
+        raise
 
 
 async def session_end(run: Life, reason: StopReason) -> None:
     """The hooks of the end, after the channel has closed."""
     if run.started.is_set():
         await fire(run, "session_end", prompt=run.prompt, reason=reason)
+
+
+async def _turn(run: Life) -> None:
+    await checkpoint()
+    await _introduce(run)
+    begun = await fire(run, "session_start", prompt=run.prompt, source="resume" if run.session.messages else "startup")
+    if begun.block:
+        run.finalize("hook_blocked", begun.reason)
+        return
+    heard = await _hear(run, run.prompt)
+    if heard.block:
+        run.finalize("hook_blocked", heard.reason)
+        return
+    contexts = [begun.context, heard.context]
+    budget = Budget(run.agent.max_iterations)
+    while True:
+        async with AsyncExitStack() as stack:
+            tools = await toolbox.opened(run, stack)
+            reason = await _iterate(run, tools, contexts, budget)
+            if reason is not None:
+                run.finalize(reason)
+                return
+        await _hand_over(run, budget)
 
 
 async def _introduce(run: Life) -> None:
@@ -74,118 +74,111 @@ async def _introduce(run: Life) -> None:
     await run.emit(UserMessage, content=run.prompt)
 
 
-async def _iterate(run: Life, tools: Toolbox, instructions: str) -> StopReason:
-    limit = run.agent.max_iterations
-    tries = OUTPUT_TRIES
-    iteration = 0
+async def _hear(run: Life, words: str) -> HookResult:
+    """What the hooks make of the user's words, which are in the history then, unless one blocks them.
+
+    In a nested stream the words are an agent's, and no hook is asked.
+    """
+    hooked = await fire(run, "user_prompt_submit", prompt=words) if run.parent is None else HookResult()
+    if not hooked.block:
+        run.turn.user(words if hooked.updated_input is None else str(hooked.updated_input))
+    return hooked
+
+
+async def _hear_later(run: Life, words: str, contexts: list[str]) -> None:
+    """What the user says while the agent is at work; words that a hook blocks are dropped, and it says so."""
+    await run.emit(UserMessage, content=words)
+    hooked = await _hear(run, words)
+    contexts.append(hooked.context)
+
+
+async def _hand_over(run: Life, budget: Budget) -> None:
+    agent, run.successor = run.successor, None
+    assert agent is not None
+    await run.emit(AgentSwitching, to_agent=agent.name)
+    run.become(agent)
+    budget.limit = max(budget.limit, agent.max_iterations)
+    await run.emit(AgentInfo, model=run.model.name, description=agent.description)
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many model calls were made, and how many may be: over the whole turn, whoever speaks."""
+
+    limit: int
+    used: int = 0
+    tries: int = OUTPUT_TRIES
+
+
+async def _iterate(run: Life, tools: Toolbox, contexts: list[str], budget: Budget) -> StopReason | None:
+    """Model and tools in turn; how it ended, or None where another agent is to go on."""
     while True:
-        if iteration >= limit:
-            outcome = await run.questions.put(MaxIterationsReached, max_iterations=limit)
-            if outcome.action != "accept":
-                return "max_iterations"
-            limit += run.agent.max_iterations
-        iteration += 1
+        if not await _may_go_on(run, budget):
+            return "max_iterations"
+        for words in run.inbox.steering():
+            await _hear_later(run, words, contexts)
         await checkpoint()
-        said = await _model_call(run, tools, instructions)
+        said = await _speak(run, tools, contexts)
+        if said is None:
+            return "hook_blocked"
         await checkpoint()
         run.turn.assistant(said.calls)
         if said.calls:
             await run.calls.make(said.calls, tools)
+            if run.successor is not None:
+                return None
             continue
-        problem = _read_output(run, "".join(said.text))
-        if problem is None:
+        if await _is_done(run, "".join(said.text), contexts, budget):
             return "completed"
-        tries -= 1
-        if not tries:
+
+
+async def _may_go_on(run: Life, budget: Budget) -> bool:
+    if budget.used >= budget.limit:
+        outcome = await run.questions.put(MaxIterationsReached, max_iterations=budget.limit)
+        if outcome.action != "accept":
+            return False
+        budget.limit += run.agent.max_iterations
+    budget.used += 1
+    return True
+
+
+async def _speak(run: Life, tools: Toolbox, contexts: list[str]) -> Said | None:
+    """One model call with the hooks around it; None where one of them stops the run."""
+    before = await fire(run, "before_llm_call", prompt=run.prompt)
+    if before.block:
+        run.finalize("hook_blocked", before.reason)
+        return None
+    said = await model_call(run, tools, _joined(run.agent.instructions, *contexts, before.context))
+    after = await fire(run, "after_llm_call", prompt=run.prompt, response="".join(said.text))
+    if after.block:
+        run.finalize("hook_blocked", after.reason)
+        return None
+    contexts.append(after.context)
+    return said
+
+
+async def _is_done(run: Life, text: str, contexts: list[str], budget: Budget) -> bool:
+    """Whether nothing is left to do after the agent's answer; a reason to go on is in the history then."""
+    problem = _read_output(run, text)
+    if problem is not None:
+        budget.tries -= 1
+        if not budget.tries:
             raise ModelError(f"the answer does not fit the output type: {problem}", "invalid_output")
         run.turn.user(f"That does not fit the schema of the answer: {problem}\nAnswer again, with the JSON alone.")
+        return False
+    stopping = await fire(run, "stop", prompt=run.prompt, response=text)
+    if stopping.block:
+        run.turn.user(stopping.reason)
+        return False
+    following = run.inbox.next()
+    if following is not None:
+        await _hear_later(run, following, contexts)
+        return False
+    return run.inbox.close_if_empty()
 
 
-@dataclass(slots=True)
-class _Said:
-    """What the model said in one call.
-
-    Parameters
-    ----------
-    taken
-        Identifiers of calls that the session holds already. Some models count from 0 in every message; a call that
-        repeats one gets another, since events, cards and results know a call by it.
-    """
-
-    taken: set[str]
-    ids: dict[str, str] = field(default_factory=dict[str, str])
-    text: list[str] = field(default_factory=list[str])
-    arguments: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    names: dict[str, str] = field(default_factory=dict[str, str])
-
-    def piece(self, given: str, name: str, arguments: str) -> str:
-        """A piece of the call that the model knows as `given`; the call's identifier in the session."""
-        key = self.ids.get(given)
-        if key is None:
-            key = self.ids[given] = given if given and given not in self.taken else new_id("call")
-        self.names[key] = self.names.get(key) or name
-        self.arguments.setdefault(key, []).append(arguments)
-        return key
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        return [ToolCall(self.names[key], _parsed("".join(parts)), key) for key, parts in self.arguments.items()]
-
-
-def _parsed(arguments: str) -> dict[str, Any] | str:
-    try:
-        value: Any = json.loads(arguments or "{}", parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        return arguments
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else arguments
-
-
-def _no_number(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")  # Python reads NaN and Infinity, which nobody else could
-
-
-async def _model_call(run: Life, tools: Toolbox, instructions: str) -> _Said:
-    adapter = run.agent.output_adapter
-    request = ModelRequest(
-        messages=tuple(run.session.messages),
-        instructions=instructions,
-        tools=toolbox.specs(tools),
-        output_schema=adapter.json_schema() if adapter is not None else None,
-    )
-    said = _Said({call.id for message in request.messages for call in message.tool_calls})
-    chunks = None
-    try:
-        chunks = run.model.stream(request)
-        async for chunk in chunks:
-            match chunk:
-                case TextDelta(str() as content):
-                    said.text.append(content)
-                    run.turn.text(content)
-                    await run.emit(AgentChoice, content=content)
-                case ReasoningDelta(str() as content):
-                    run.turn.reasoning(content)
-                    await run.emit(AgentChoiceReasoning, content=content)
-                case ToolCallDelta(str() as given, str() as name, str() as arguments):
-                    key = said.piece(given, name, arguments)
-                    await run.emit(PartialToolCall, tool_call_id=key, name=said.names[key], arguments=arguments)
-                case Usage():
-                    run.usage += chunk
-                    usage = run.usage
-                    await run.emit(
-                        TokenUsage, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=usage.cost
-                    )
-                case _:
-                    raise ModelError(f"{run.model.name} yielded {repr(chunk)[:200]}, which is no piece of an answer")
-    except ModelError:
-        raise
-    except BaseException as error:  # another's model
-        if not boundary.is_failure(error):
-            raise
-        raise ModelError(f"{run.model.name} failed: {boundary.told(error)}") from error
-    finally:
-        if (close := getattr(chunks, "aclose", None)) is not None:
-            await close()
-    return said
+def _joined(*texts: str) -> str:
+    return "\n\n".join(text for text in texts if text)
 
 
 def _read_output(run: Life, text: str) -> str | None:

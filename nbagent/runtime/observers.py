@@ -40,6 +40,8 @@ class _Feed:
         self.task = asyncio.get_running_loop().create_task(self._pump(), name=name)
 
     def push(self, event: Event) -> None:
+        if self.ended:
+            return
         if len(self.queue) == self.queue.maxlen:
             self.lost += 1
         self.queue.append(event)

@@ -4,13 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from nbagent.agent import Agent
 from nbagent.permissions import Mode
 from nbagent.ports import Model, Observer
 
 Answers = Mapping[str, Any] | Callable[..., Any]
 """Answers to elicitations: values by field name, or a function of the elicitation that returns (action, content)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """How a stream that an agent starts is nested in the stream that it speaks in.
+
+    Parameters
+    ----------
+    kind
+        ``transfer`` to another agent, a ``skill`` of its own, or an agent in the ``background``.
+    name
+        The agent's or the skill's.
+    tool_call_id
+        The call that started it.
+    instructions
+        What the agent reads beside its own instructions.
+    """
+
+    kind: Literal["transfer", "skill", "background"]
+    name: str
+    tool_call_id: str | None = None
+    instructions: str = ""
+
+    @property
+    def detached(self) -> bool:
+        """Whether it outlives its parent, and has a consumer and observers of its own."""
+        return self.kind == "background"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +59,10 @@ class RunOptions:
         The notebook cell and the execution of it that asked.
     model
         In place of the agent's own.
+    agent
+        Who answers, in place of the one that the session is with.
+    nested
+        Set for a stream that an agent started.
     """
 
     answers: Answers | None = None
@@ -40,3 +72,5 @@ class RunOptions:
     cell_id: str | None = None
     execution: str | None = None
     model: Model | None = None
+    agent: Agent | None = None
+    nested: Nested | None = None

@@ -30,7 +30,7 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from nbagent.agent import Agent
-from nbagent.errors import Interrupted, SessionBusy
+from nbagent.errors import Interrupted, NestingTooDeep, SessionBusy
 from nbagent.events import (
     Error,
     Event,
@@ -39,17 +39,20 @@ from nbagent.events import (
     StreamStopped,
     SubSessionCompleted,
     SubSessionStarted,
+    Warning,
 )
-from nbagent.ports import Model
+from nbagent.ports import Model, current_call
 from nbagent.runtime import registry
 from nbagent.runtime.calls import Calls
 from nbagent.runtime.channel import Channel
 from nbagent.runtime.crossing import call_soon
+from nbagent.runtime.inbox import Inbox
 from nbagent.runtime.life import Home
 from nbagent.runtime.lifetime import Lifetime
 from nbagent.runtime.loop import converse, session_end
 from nbagent.runtime.observers import FanOut
 from nbagent.runtime.options import RunOptions
+from nbagent.runtime.outlet import Direct, Outlet, Relay
 from nbagent.runtime.questions import Questions
 from nbagent.runtime.turn import TurnRecord
 from nbagent.session import Result, Session, Turn, Usage, new_id
@@ -66,6 +69,8 @@ DRAIN = 2.0
 """Seconds that observers have to take what is queued, and then the store to save the session."""
 DRAIN_CUT_SHORT = 0.2
 """The same after an interrupt, when a person waits for the cell to end."""
+MAX_DEPTH = 10
+"""How many streams a stream may be nested in."""
 CUT_SHORT: frozenset[StopReason] = frozenset({"cancelled", "interrupted", "superseded"})
 
 _turns = threading.Lock()  # a session may be used from the loops of several threads
@@ -83,8 +88,9 @@ class Run(Generic[H]):
     def __init__(self, runtime: Home[H], session: Session, prompt: str, options: RunOptions) -> None:
         self.id = new_id("stream")
         self.runtime = runtime
-        self.agent: Agent = runtime.agent
+        self.agent: Agent = options.agent or runtime.team.agents.get(session.agent) or runtime.agent
         self.model: Model = options.model or self.agent.model
+        self.successor: Agent | None = None
         self.session = session
         self.prompt = prompt
         self.options = options
@@ -99,6 +105,8 @@ class Run(Generic[H]):
         self.stopping = asyncio.Event()
         self.done = asyncio.Event()
         self.channel = Channel()
+        self.inbox = Inbox()
+        self.undelivered: tuple[str, ...] = ()
         self.questions = Questions(self)
         self.calls = Calls(self)
         self._seq = 0
@@ -137,17 +145,23 @@ class Run(Generic[H]):
         ------
         SessionBusy
             The session's turn is taken.
+        NestingTooDeep
+            It would be nested in more than `MAX_DEPTH` streams.
         """
         registry.bury_dead()
         self.loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self.fanout = FanOut(self.options.observers)  # what may fail comes before anything is acquired
+        parent = self._find_parent()
+        fanout = FanOut(self.options.observers)  # what may fail comes before anything is acquired
         try:
             self._take_turn()
-        except SessionBusy:
-            self.fanout.end()
+        except BaseException:
+            registry.discard(self)
+            fanout.end()
             raise
-        self._join_parent()
+        relayed = parent is not None and self.options.nested is not None and not self.options.nested.detached
+        self.outlet: Outlet = Relay(parent.outlet, self.channel) if relayed and parent else Direct(self.channel, fanout)
+        self._join(parent)
         self._task = self.loop.create_task(self._main(), name=f"nbagent {self.id} {self.agent.name}")
         self._task.add_done_callback(self._ended)
 
@@ -159,19 +173,49 @@ class Run(Generic[H]):
                     "wait for it, cancel it, or use another session"
                 )
             registry.add(self)
-            messages = len(self.session.messages)
-            self._turn = Turn(self.id, messages, self.options.cell_id, self.options.execution)
-            self.session.turns.append(self._turn)
+            if self.runtime.session_store is not None:
+                self.runtime.session_store.begin_turn(self.session)
+            session, options = self.session, self.options
+            self._turn = Turn(self.id, len(session.messages), options.cell_id, options.execution, session.agent)
+            session.turns.append(self._turn)
 
-    def _join_parent(self) -> None:
+    def _find_parent(self) -> Run[Any] | None:
         parent = current_run.get()
         if parent is None or parent.stopped is not None or parent.loop is not self.loop:
+            return None
+        depth = 1
+        ancestor = parent.parent
+        while ancestor is not None:
+            depth += 1
+            ancestor = ancestor.parent
+        if depth > MAX_DEPTH:
+            raise NestingTooDeep(f"a stream of {self.agent.name} would be nested in {depth}; {MAX_DEPTH} are the most")
+        return parent
+
+    def _join(self, parent: Run[Any] | None) -> None:
+        """Be nested in `parent`; in the background, only for those who want to know where it comes from."""
+        if parent is None:
             return
         self.parent = parent
-        parent.children.append(self)
+        background = self.options.nested is not None and self.options.nested.detached
+        if not background:
+            parent.children.append(self)
+        call = current_call.get()
         parent.record(
-            SubSessionStarted, child_stream_id=self.id, child_session_id=self.session.id, child_agent=self.agent.name
+            SubSessionStarted,
+            child_stream_id=self.id,
+            child_session_id=self.session.id,
+            child_agent=self.agent.name,
+            tool_call_id=call.tool_call_id if call is not None else None,
+            background=background,
         )
+
+    def become(self, agent: Agent) -> None:
+        """Go on as another agent, which the session is with from now on."""
+        self.agent = agent
+        self.model = self.options.model or agent.model
+        self.turn.agent_name = agent.name
+        self.session.agent = agent.name
 
     # ------------------------------------------------------------ events
 
@@ -188,9 +232,8 @@ class Run(Generic[H]):
         )
 
     def push(self, event: Event) -> None:
-        """Give an event to the observers and the channel."""
-        self.fanout.push(event)
-        self.channel.push(event)
+        """Give an event to the observers and the consumer."""
+        self.outlet.push(event)
 
     def record(self, cls: type[Event], **fields: Any) -> None:
         """Emit an event at once, also beyond the channel's capacity; dropped once the stream has stopped."""
@@ -199,8 +242,8 @@ class Run(Generic[H]):
 
     async def emit(self, cls: type[Event], **fields: Any) -> None:
         """Emit an event when the consumer has made room for it."""
-        if self.channel.full:
-            await self.channel.room()
+        if self.outlet.full:
+            await self.outlet.room()
             if self.stopped is not None:  # the close made the room: go no further than the cancellation
                 await checkpoint_if_cancelled()
         self.record(cls, **fields)
@@ -247,7 +290,8 @@ class Run(Generic[H]):
         self.calls.forget()
         self.questions.forget()
         self._scope = None
-        self.fanout, self.channel = FanOut(()), Channel()
+        self.channel = Channel()
+        self.outlet = Direct(self.channel, FanOut(()))
         self.started, self.stopping, self.done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.finalize("cancelled")
         self._free()
@@ -272,10 +316,11 @@ class Run(Generic[H]):
         self.runtime.bridge.leave(self)
         self.turn.close(interrupted=reason in CUT_SHORT)
         self.session.usage += self.usage
+        self.undelivered = self.inbox.close()
+        if self.undelivered:
+            self.record(Warning, message=_unread(self.undelivered))
         self.stopped = self.make(StreamStopped, reason=reason, message=message)
-        self.fanout.push(self.stopped)
-        self.fanout.end()
-        self.channel.close(self.stopped)
+        self.outlet.close(self.stopped)
         self._tell_parent(reason)
         self.stopping.set()
         self._clean_by = self.loop.time() + GRACE
@@ -288,7 +333,8 @@ class Run(Generic[H]):
 
     def _tell_parent(self, reason: StopReason) -> None:
         if self.parent is not None:
-            self.parent.children.remove(self)
+            if self in self.parent.children:
+                self.parent.children.remove(self)
             self.parent.record(
                 SubSessionCompleted,
                 child_stream_id=self.id,
@@ -321,6 +367,7 @@ class Run(Generic[H]):
 
     async def _main(self) -> None:
         current_run.set(self)
+        current_call.set(None)  # a stream that a tool started is no part of the tool's call
         try:
             with Lifetime(self):
                 if self.stopped is None:
@@ -338,7 +385,7 @@ class Run(Generic[H]):
             with anyio.CancelScope(deadline=self._clean_by - HOOK_GRACE):
                 await self.calls.ended()
             await session_end(self, self.stopped.reason)
-        await self.fanout.drain(DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN)
+        await self.outlet.drain(DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN)
         if self.runtime.session_store is not None:
             with anyio.move_on_after(DRAIN) as saving:
                 await self.runtime.session_store.save(self.session)
@@ -354,8 +401,19 @@ class Run(Generic[H]):
             self._free()
 
     def _free(self) -> None:
-        self._turn.reason = self._turn.reason or (self.stopped.reason if self.stopped else "cancelled")
+        begun, self._turn.reason = self._turn.reason is None, self._turn.reason or self._reason
         registry.discard(self)
         self.started.set()
         self.stopping.set()
         self.done.set()
+        if begun and self.runtime.session_store is not None:
+            self.runtime.session_store.end_turn(self.session)
+
+    @property
+    def _reason(self) -> StopReason:
+        return self.stopped.reason if self.stopped else "cancelled"
+
+
+def _unread(messages: tuple[str, ...]) -> str:
+    quoted = ", ".join(f"“{text if len(text) <= 80 else text[:79] + '…'}”" for text in messages)
+    return f"The stream ended before the agent had read {quoted}; say it again in a new turn."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from nbagent.agent import Agent, Team
@@ -18,7 +19,7 @@ from nbagent.ports import Model, Observer, Store
 from nbagent.runtime import answers as _answers
 from nbagent.runtime.bridge import Bridge
 from nbagent.runtime.live import live_runs
-from nbagent.runtime.options import Answers, RunOptions
+from nbagent.runtime.options import Answers, Nested, RunOptions
 from nbagent.runtime.run import Run
 from nbagent.runtime.stream import Stream
 from nbagent.session import Result, Session
@@ -124,6 +125,24 @@ class Runtime:
             cell_id=cell_id,
             execution=execution,
             model=None if model is None else resolve(model),
+        )
+        return Stream(Run(self, session, prompt, options))
+
+    def nest(self, session: Session, prompt: str, agent: Agent, nested: Nested, like: RunOptions) -> Stream:
+        """A stream that an agent starts, not begun; for the runtime's own tools.
+
+        Parameters
+        ----------
+        session, prompt, agent
+            Who is told what, and where.
+        nested
+            How it is nested in the stream that starts it.
+        like
+            That stream's options: answers, approvals and attendance are the same; a background agent has observers of
+            its own, the others speak through their parent.
+        """
+        options = replace(
+            like, agent=agent, nested=nested, observers=self.observers if nested.detached else (), model=None
         )
         return Stream(Run(self, session, prompt, options))
 

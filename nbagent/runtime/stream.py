@@ -134,6 +134,33 @@ class Stream:
         if self._begun:
             self._run.hurry()
 
+    # ------------------------------------------------------------ speaking to it
+
+    def steer(self, text: str) -> None:
+        """Say something that the agent reads before its next model call; from any thread.
+
+        Raises
+        ------
+        StreamEnded
+            It has ended: begin a new turn.
+        """
+        self._run.inbox.steer(text)
+
+    def follow_up(self, text: str) -> None:
+        """Say something that the agent reads when it has finished what it does; from any thread.
+
+        Raises
+        ------
+        StreamEnded
+            It has ended: begin a new turn.
+        """
+        self._run.inbox.follow_up(text)
+
+    @property
+    def undelivered(self) -> tuple[str, ...]:
+        """Messages of `steer` and `follow_up` that the agent had not read when the stream ended early."""
+        return self._run.undelivered
+
     async def join(self) -> None:
         """Wait until the stream has stopped, and then, boundedly, until its cleanup and observers have ended.
 

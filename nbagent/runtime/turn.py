@@ -13,11 +13,17 @@ CUT_SHORT = "This call was cut short: the run ended before the tool answered."
 
 
 class TurnRecord:
-    """Writes one turn of a session; after `close` it writes no more."""
+    """Writes one turn of a session; after `close` it writes no more.
+
+    Attributes
+    ----------
+    agent_name
+        Who speaks; another after a handoff.
+    """
 
     def __init__(self, session: Session, agent_name: str) -> None:
         self._session = session
-        self._agent_name = agent_name
+        self.agent_name = agent_name
         self._said: list[Message] = []
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -89,7 +95,7 @@ class TurnRecord:
             "".join(self._text),
             reasoning="".join(self._reasoning),
             tool_calls=calls,
-            agent_name=self._agent_name,
+            agent_name=self.agent_name,
         )
         self._text, self._reasoning = [], []
         return message

@@ -191,6 +191,10 @@ class Saving:
     async def load(self, session_id: str) -> Session | None:
         return None
 
+    def begin_turn(self, session: Session) -> None: ...
+
+    def end_turn(self, session: Session) -> None: ...
+
     async def save(self, session: Session) -> None:
         await anyio.lowlevel.checkpoint()
         self.saved += 1

@@ -222,6 +222,10 @@ async def test_k3_an_interrupt_of_a_session_end_hook_leaves_the_drain_whole() ->
         async def load(self, session_id: str) -> Session | None:
             return None
 
+        def begin_turn(self, session: Session) -> None: ...
+
+        def end_turn(self, session: Session) -> None: ...
+
         async def save(self, session: Session) -> None:
             saved.append(len(session.messages))
 

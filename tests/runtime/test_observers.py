@@ -89,6 +89,10 @@ class KeepingStore(Recorder):
     async def load(self, session_id: str) -> Session | None:
         return None
 
+    def begin_turn(self, session: Session) -> None: ...
+
+    def end_turn(self, session: Session) -> None: ...
+
     async def save(self, session: Session) -> None:
         self.saved.append(len(session.messages))
 

@@ -1,0 +1,79 @@
+"""What the user says to a stream that is already under way: steering messages and follow-ups.
+
+Filled by `Stream.steer` and `Stream.follow_up` from any thread; emptied by `loop`: the steering before each model call,
+a follow-up when the agent has nothing more to do. It guarantees that no message is stranded: one that is taken is
+either read by the agent or is among `undelivered` when the stream ends early, and one that comes after the end is
+refused. The loop ends a stream only by `close_if_empty`, so that none slips in between its last look and the end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from nbagent.errors import ConfigError, StreamEnded
+
+
+class Inbox:
+    """The messages for one stream."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._steering: deque[str] = deque()
+        self._following: deque[str] = deque()
+        self._closed = False
+
+    def steer(self, text: str) -> None:
+        """Say something before the next model call; from any thread.
+
+        Raises
+        ------
+        StreamEnded
+            Nobody reads it any more.
+        """
+        self._put(self._steering, text)
+
+    def follow_up(self, text: str) -> None:
+        """Say something when the agent has finished; from any thread.
+
+        Raises
+        ------
+        StreamEnded
+            Nobody reads it any more.
+        """
+        self._put(self._following, text)
+
+    def _put(self, queue: deque[str], text: str) -> None:
+        if not text.strip():
+            raise ConfigError("the message is empty: say what the agent is to do")
+        with self._lock:
+            if self._closed:
+                raise StreamEnded("the stream has ended, so the message was not taken; begin a new turn with it")
+            queue.append(text)
+
+    def steering(self) -> list[str]:
+        """The steering messages that came since the last look."""
+        with self._lock:
+            taken = list(self._steering)
+            self._steering.clear()
+        return taken
+
+    def next(self) -> str | None:
+        """The oldest follow-up, or None."""
+        with self._lock:
+            return self._following.popleft() if self._following else None
+
+    def close_if_empty(self) -> bool:
+        """Close, unless something waits; whether it is closed."""
+        with self._lock:
+            self._closed = self._closed or not (self._steering or self._following)
+            return self._closed
+
+    def close(self) -> tuple[str, ...]:
+        """Close, whatever waits: that is returned; idempotent."""
+        with self._lock:
+            left = (*self._steering, *self._following)
+            self._steering.clear()
+            self._following.clear()
+            self._closed = True
+        return left
