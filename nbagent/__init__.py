@@ -7,10 +7,12 @@ runs.
 The house, lowest floor first; each module imports only what stands above it in this list:
 
     errors, events                      the exceptions, in one tree; what happened, as facts
-    session, ports, boundary            a conversation; where the layers meet; where user code runs
-    schema, permissions                 what counts as an answer; what may run
+    records, messages, session          dataclasses as JSON; what is said; a conversation
+    ports, boundary                     where the layers meet; where user code runs
+    schema, permissions, skills         what counts as an answer; what may run; instructions kept in folders
     hooks, models, toolsets             code around the turn; language models; functions and MCP servers
     agent                               what a user declares
+    store, telemetry                    sessions on disk; spans and log records: what `runtime` keeps and tells
     runtime                             the life of a stream: the heart
     kernel                              the only part that knows ipykernel and signals
     widgets                             transcript and forms, and their static twin for saved notebooks
@@ -75,7 +77,10 @@ _HOMES = {
     "tool": "toolsets.functions",
 }
 
-_MODULES = ("demo", "errors", "events", "hooks", "kernel", "models", "runtime", "toolsets", "widgets")
+_MODULES = (
+    "demo", "errors", "events", "hooks", "kernel", "models", "permissions", "runtime", "skills", "store", "toolsets",
+    "widgets",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -93,7 +98,7 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """`%load_ext nbagent`: add `%agent_run`, `%agent_list`, `%agent_stop` and `%agent_show`.
+    """`%load_ext nbagent`: add `%agent_run`, and `%agent_list`, `_stop`, `_show`, `_pending` and `_answer` beside it.
 
     Parameters
     ----------

@@ -7,14 +7,17 @@ runs what was declared and never changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbagent import hooks as _hooks
 from nbagent.errors import ConfigError
 from nbagent.models import resolve
+from nbagent.permissions import Permissions
 from nbagent.ports import Model, Tool, Toolset
+from nbagent.skills import Skill, check_skills
 from nbagent.toolsets.functions import as_tool
 
 if TYPE_CHECKING:
@@ -43,11 +46,22 @@ class Agent:
     toolsets
         Sources of tools, such as `nbagent.toolsets.MCPToolset`.
     sub_agents
-        Agents that belong to this one's team.
+        Agents of its team that it gives tasks to, by the tool ``transfer_task``; it reads what they answer.
+    handoffs
+        Agents of its team that it can hand the whole conversation over to, by the tool ``handoff``.
+    background_agents
+        Whether it may run its `sub_agents` beside the conversation too, by ``run_background_agent`` and its companions.
+    skills
+        Instructions for tasks that it does by the tool ``run_skill``: a folder of ``*/SKILL.md`` files, or what
+        `nbagent.skills.load_skills` returned.
     hooks
-        Functions by hook point (`nbagent.hooks.POINTS`): one, or a sequence of them.
+        By hook point (`nbagent.hooks.POINTS`) a function, a `CommandHook`, a `matching(…)`, or a sequence of them.
+    permissions
+        Which tool calls run unasked, which never, and about which the user is asked.
     max_iterations
         Model calls in one turn before the user is asked whether to go on.
+    context_limit
+        Tokens that the model can take, where it does not say so itself; near them the oldest messages are summed up.
     output_type
         A dataclass or pydantic model (or any type that pydantic can validate): `Result.output` is an instance of it.
 
@@ -73,14 +87,21 @@ class Agent:
         tools: Sequence[Tool | Callable[..., Any]] = (),
         toolsets: Sequence[Toolset] = (),
         sub_agents: Sequence[Agent] = (),
-        hooks: Mapping[str, _hooks.Hook | Sequence[_hooks.Hook]] | None = None,
+        handoffs: Sequence[Agent] = (),
+        background_agents: bool = False,
+        skills: str | Path | Sequence[Skill] = (),
+        hooks: _hooks.Declaration | None = None,
+        permissions: Permissions | None = None,
         max_iterations: int = DEFAULT_MAX_ITERATIONS,
+        context_limit: int | None = None,
         output_type: Any = None,
     ) -> None:
         if not name.strip():
             raise ConfigError("an agent needs a name")
         if max_iterations < 1:
             raise ConfigError(f"agent {name!r}: max_iterations={max_iterations}; it must be at least 1")
+        if context_limit is not None and context_limit < 1:
+            raise ConfigError(f"agent {name!r}: context_limit={context_limit}; it counts tokens, so at least 1")
         self.name = name
         self.model = resolve(model)
         self.instructions = instructions
@@ -88,8 +109,15 @@ class Agent:
         self.tools: tuple[Tool, ...] = tuple(as_tool(given) for given in tools)
         self.toolsets = _checked(toolsets, Toolset, f"agent {name!r}: toolsets", "a toolset such as MCPToolset(…)")
         self.sub_agents = _checked(sub_agents, Agent, f"agent {name!r}: sub_agents", "an Agent")
+        self.handoffs = _checked(handoffs, Agent, f"agent {name!r}: handoffs", "an Agent")
+        if background_agents and not self.sub_agents:
+            raise ConfigError(f"agent {name!r}: background_agents=True runs its sub_agents, and it has none")
+        self.background_agents = background_agents
+        self.skills = check_skills(skills, f"agent {name!r}: skills")
         self.hooks = _hooks.check(hooks or {})
+        self.permissions = _rules(permissions, f"agent {name!r}")
         self.max_iterations = max_iterations
+        self.context_limit = context_limit
         self.output_type = output_type
         names = [given.spec.name for given in self.tools]
         if twice := sorted({given for given in names if names.count(given) > 1}):
@@ -121,7 +149,11 @@ class Team:
     Parameters
     ----------
     agents
-        The agents; their `sub_agents` belong to the team too, at any depth.
+        The agents; their `sub_agents` and `handoffs` belong to the team too, at any depth.
+    hooks
+        Called for every agent of the team, before its own.
+    permissions
+        Hold for every agent of the team, together with its own.
 
     Raises
     ------
@@ -129,13 +161,17 @@ class Team:
         There is none, or two different agents share a name.
     """
 
-    def __init__(self, *agents: Agent) -> None:
+    def __init__(
+        self, *agents: Agent, hooks: _hooks.Declaration | None = None, permissions: Permissions | None = None
+    ) -> None:
         members = _checked(agents, Agent, "Team(…)", "an Agent")
         if not members:
             raise ConfigError("a team needs at least one agent")
         self.root = members[0]
+        self.hooks = _hooks.check(hooks or {})
+        self.permissions = _rules(permissions, "Team(…)")
         self.agents: dict[str, Agent] = {}
-        for agent in _with_sub_agents(members, set()):
+        for agent in _with_others(members, set()):
             if self.agents.setdefault(agent.name, agent) is not agent:
                 raise ConfigError(f"two agents of the team are named {agent.name!r}; rename one")
 
@@ -143,12 +179,21 @@ class Team:
         return f"Team({', '.join(self.agents)})"
 
 
-def _with_sub_agents(agents: Sequence[Agent], seen: set[int]) -> Iterator[Agent]:
+def _with_others(agents: Sequence[Agent], seen: set[int]) -> Iterator[Agent]:
+    """The agents and whomever they delegate to."""
     for agent in agents:
         if id(agent) not in seen:
             seen.add(id(agent))
             yield agent
-            yield from _with_sub_agents(agent.sub_agents, seen)
+            yield from _with_others((*agent.sub_agents, *agent.handoffs), seen)
+
+
+def _rules(given: Permissions | None, where: str) -> Permissions:
+    if given is None:
+        return Permissions()
+    if not isinstance(given, Permissions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{where}: permissions={given!r}; give nbagent.permissions.Permissions(deny=[…], allow=[…])")
+    return given
 
 
 def _checked(given: Sequence[Any], kind: type[T], where: str, wanted: str) -> tuple[T, ...]:

@@ -4,6 +4,7 @@
     ├── ConfigError          what was declared is wrong: an agent, a tool, an option, a file
     ├── UsageError           a magic was called wrongly; one line that says what to do
     ├── SessionBusy          the session has a turn under way
+    ├── StoreError           the file that keeps the sessions cannot be used; nothing in it was overwritten
     ├── StreamEnded          the stream reads no more messages: begin a new turn
     ├── NestingTooDeep       a stream inside a stream inside a stream …, more than 10 deep
     ├── AnswerRefused        nobody waits for that answer: late, second, or unknown id
@@ -49,6 +50,10 @@ class StreamEnded(NbagentError):
 
 class NestingTooDeep(NbagentError):
     """A stream would be nested in more than 10 others; something delegates in circles."""
+
+
+class StoreError(NbagentError):
+    """The file that keeps the sessions cannot be used; the message names it and says what to do."""
 
 
 class AnswerRefused(NbagentError):

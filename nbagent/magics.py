@@ -23,7 +23,7 @@ from nbagent.notebook.displaying import show
 from nbagent.notebook.echo import is_bare
 from nbagent.notebook.extension import Extension
 from nbagent.notebook.names import Names, names_of
-from nbagent.notebook.parsing import OPTIONS, RunCommand, parse_id, parse_run
+from nbagent.notebook.parsing import OPTIONS, RunCommand, parse_answer, parse_id, parse_run
 from nbagent.notebook.workspace import Workspace
 from nbagent.session import Result
 
@@ -55,7 +55,7 @@ Options, which stand before AGENT:
 
 ``r = %agent_run …`` gives a Result: ``r.text``, ``r.messages``, ``r.usage``, ``r.reason``. Forms are answered in the
 cell while it runs. The stop button and a kernel interrupt end the run and leave nothing behind; to run the cell again
-is to do its turn again. See also %agent_list, %agent_stop and %agent_show.
+is to do its turn again. See also %agent_list, %agent_stop, %agent_show, %agent_pending and %agent_answer.
 """
 
 
@@ -156,6 +156,26 @@ class AgentMagics(Magics):
             run.live.show()
         elif run.document is not None:
             show(run.document)
+
+    @no_var_expand
+    @line_magic
+    def agent_pending(self, line: str) -> None:
+        """List the questions that wait for an answer: %agent_pending"""
+        show(self._workspace.answering.table())
+
+    @no_var_expand
+    @line_magic
+    def agent_answer(self, line: str) -> None:
+        """Answer a question that waits: %agent_answer [ID] accept {"name": "Ada"}, or decline, or cancel.
+
+        %agent_pending shows what waits; without an ID, it is the newest. A tool call is approved by accept, for the
+        whole session by accept {"scope": "session"}, and refused by decline {"reason": "…"}.
+        """
+        try:
+            command = parse_answer(line)
+            print(f"{self._workspace.answering.answer(command)}: {command.action}")
+        except errors.UsageError as error:
+            _refuse(error)
 
     @property
     def _workspace(self) -> Workspace:

@@ -106,12 +106,17 @@ class Model(Protocol):
 class ElicitationResult:
     """The user's answer: `action` is MCP's accept, decline or cancel; `content` is set for accept alone.
 
-    `note` says why where nobody answered ("declined: no front end can show a form here"); the model reads it.
+    `note` says why where nobody answered, such as "no front end can show a form here"; the model reads it.
     """
 
     action: Action
     content: dict[str, Any] | None = None
     note: str = ""
+
+    @property
+    def explanation(self) -> str:
+        """The note with the word that it explains, for whoever reads it alone; ``""`` where there is none."""
+        return f"declined: {self.note}" if self.note and self.action == "decline" else self.note
 
 
 class Asker(Protocol):

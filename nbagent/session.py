@@ -1,107 +1,29 @@
 """What a conversation is: messages, usage, and the turns that they were said in.
 
-Below it stand only `errors` and `events`; the runtime writes a session, models read its messages, stores keep it.
-It guarantees that live history is valid for every provider: each tool call of an assistant message is followed by its
-result (the runtime's finalizer records the ones that are missing), and that nothing said is ever lost: a rewound turn
-leaves `Session.messages` and stays in `Session.branches`.
+Below it stand `errors`, `events`, `messages` and `records`; the runtime writes a session, models read its messages,
+stores keep it. It guarantees that live history is valid for every provider: each tool call of an assistant message is
+followed by its result (the runtime's finalizer records the ones that are missing, and so does reading a session back),
+and that nothing said is ever lost: a rewound turn leaves `Session.messages` and stays in `Session.branches`.
 """
 
 from __future__ import annotations
 
+import copy
 import time
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
-Role = Literal["user", "assistant", "tool"]
+from nbagent import records
+from nbagent.messages import Message as Message
+from nbagent.messages import Role as Role
+from nbagent.messages import ToolCall as ToolCall
+from nbagent.messages import Usage as Usage
+from nbagent.messages import new_id as new_id
+from nbagent.messages import paired
 
-
-def new_id(prefix: str) -> str:
-    """A fresh identifier such as ``call_1f0c9a2b7d3e4f56``: the prefix and 16 hexadecimal digits."""
-    return f"{prefix}_{uuid.uuid4().hex[:16]}"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A model's request to call a tool: the part of an assistant message.
-
-    Parameters
-    ----------
-    name
-        The tool's name, as the model was told it.
-    arguments
-        The arguments as an object; a string where the model's JSON could not be read.
-    id
-        The call's identifier within its session, made up where none is given.
-    """
-
-    name: str
-    arguments: dict[str, Any] | str = field(default_factory=dict[str, Any])
-    id: str = field(default_factory=lambda: new_id("call"))
-
-
-@dataclass(slots=True)
-class Message:
-    """One message of a session.
-
-    Parameters
-    ----------
-    role
-        ``user``, ``assistant`` or ``tool``.
-    content
-        The text; for ``tool`` what the model reads as the result.
-    reasoning
-        The model's reasoning, where it showed one.
-    tool_calls
-        The calls of an assistant message; each has a ``tool`` message later.
-    tool_call_id
-        For ``tool``: the call that this is the result of.
-    agent_name
-        Who said it, for ``assistant``.
-    is_error
-        For ``tool``: the call failed, was refused, or was cut short.
-    interrupted
-        The turn of this message was cut short; its text may end in mid-sentence.
-    """
-
-    role: Role
-    content: str = ""
-    reasoning: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-    agent_name: str = ""
-    is_error: bool = False
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens and money; add two with ``+``.
-
-    Parameters
-    ----------
-    input_tokens, output_tokens
-        Tokens as the provider counts them.
-    requests
-        Model requests made.
-    cost
-        US dollars, or None where the price is not known.
-    """
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    requests: int = 0
-    cost: float | None = None
-
-    def __add__(self, other: Usage) -> Usage:
-        known = [cost for cost in (self.cost, other.cost) if cost is not None]
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.requests + other.requests,
-            sum(known) if known else None,
-        )
+FORMAT = 1
+"""The version of what `Session.to_dict` gives."""
 
 
 @dataclass(slots=True)
@@ -146,7 +68,7 @@ class Summary:
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Session:
     """A conversation with an agent: in this process, and on disk where its runtime has a store.
 
@@ -184,7 +106,7 @@ class Session:
     messages: list[Message] = field(default_factory=list[Message])
     branches: list[list[Message]] = field(default_factory=list[list[Message]])
     turns: list[Turn] = field(default_factory=list[Turn])
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     approved: set[str] = field(default_factory=set[str])
     summaries: list[Summary] = field(default_factory=list[Summary])
     agent: str = ""
@@ -221,6 +143,59 @@ class Session:
                 return before - len(self.messages)
         return 0
 
+    def fork(self) -> Session:
+        """A conversation of its own that begins as this one stands: its settled turns, copied.
+
+        Returns
+        -------
+        Session
+            With an id of its own; a turn that is under way here, and all that is rewound later, is not in it.
+        """
+        settled = replace(self, messages=list(self.messages), turns=list(self.turns), branches=list(self.branches))
+        settled.summaries = list(self.summaries)
+        if self.busy:
+            settled.rewind(self.turns[-1])
+            settled.branches.pop()
+        fork = copy.deepcopy(settled)
+        fork.id = new_id("session")
+        fork.parent_id = None
+        fork.created = time.time()
+        return fork
+
+    # ------------------------------------------------------------ as JSON
+
+    def to_dict(self) -> dict[str, Any]:
+        """The session as JSON's types, all of it; it shares nothing with the session."""
+        return {"version": FORMAT} | cast("dict[str, Any]", records.encode(self))
+
+    def to_json(self) -> str:
+        """The session as JSON text, indented for a person to read; `from_dict` of what it holds gives it back."""
+        return records.to_text(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Session:
+        """The session that `data` (of `to_dict`, also after a trip through JSON) describes.
+
+        It is valid for every provider, whatever was cut short: a turn that was under way is ``interrupted``, and a call
+        without a result gets one. What was approved in it stays approved: clear `approved` of a session that comes from
+        somebody else.
+
+        Raises
+        ------
+        ValueError
+            It is no session, or one of a newer nbagent; the message names the field that is wrong.
+        """
+        version = data.get("version") if isinstance(data, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(version, int) or "id" not in data:
+            raise ValueError("not a session of nbagent: it has no version or no id")
+        if version > FORMAT:
+            raise ValueError(f"the session was written by a newer nbagent (format {version}; this one reads {FORMAT})")
+        session = records.decode(cls, {name: value for name, value in data.items() if name != "version"})
+        if wrong := contradiction(session):
+            raise ValueError(wrong)
+        repair(session)
+        return session
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -235,7 +210,7 @@ class Result:
     reason
         How it ended (`nbagent.events.StreamStopped.reason`).
     usage
-        Tokens and cost of this turn.
+        Tokens and cost of this turn, and of the streams nested in it; background agents count for themselves.
     session_id, stream_id
         Where it was said.
     output
@@ -252,3 +227,37 @@ class Result:
 
     def __repr__(self) -> str:
         return f"Result(reason={self.reason!r}, text={self.text!r})"
+
+
+def contradiction(session: Session) -> str | None:
+    """What contradicts itself in a session that was read, so that nobody could go on with it; or None."""
+    if not session.id:
+        return "id: a session has one"
+    count = len(session.messages)
+    starts = [turn.start for turn in session.turns]
+    if starts != sorted(starts) or any(not 0 <= start <= count for start in starts):
+        return f"turns: they start at {starts}, which does not fit {count} messages"
+    if any(not 0 <= summary.upto <= count for summary in session.summaries):
+        return f"summaries: one stands for more than the {count} messages that there are"
+    return None
+
+
+def repair(session: Session) -> None:
+    """Make a session valid that its process never finished: for every provider, and for a next turn.
+
+    Each call gets its one result behind it; results of calls that nobody made become a branch. Turns that nobody ended
+    are ``interrupted``, and so is what the agent said in them. What is valid stays as it is.
+    """
+    pairing = paired(session.messages)
+    session.messages[:] = pairing.messages
+    session.summaries[:] = [Summary(pairing.positions[one.upto], one.text) for one in session.summaries]
+    for turn in session.turns:
+        turn.start = pairing.positions[turn.start]
+    if pairing.orphans:
+        session.branches.append(pairing.orphans)
+    for index, turn in enumerate(session.turns):
+        if turn.reason is None:
+            turn.reason = "interrupted"
+            later = session.turns[index + 1 :]
+            for message in session.messages[turn.start : later[0].start if later else None]:
+                message.interrupted = message.role == "assistant"

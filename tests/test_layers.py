@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1] / "nbagent"
 
 ORDER = (
     {"_install", "_version", "errors", "events"},
-    {"session", "ports", "boundary"},
-    {"schema", "permissions"},
+    {"records", "messages", "session", "ports", "boundary"},
+    {"schema", "permissions", "skills"},
     {"hooks", "models", "toolsets"},
     {"agent"},
     {"config", "demo", "store", "telemetry"},

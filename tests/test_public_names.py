@@ -40,7 +40,7 @@ def test_each_name_is_there_and_documented(name: str) -> None:
     assert getattr(nbagent, name).__doc__
 
 
-@pytest.mark.parametrize("name", ["events", "models", "toolsets", "hooks", "errors"])
+@pytest.mark.parametrize("name", ["events", "models", "toolsets", "hooks", "permissions", "errors"])
 def test_a_submodule_is_reached_by_its_name_alone(name: str) -> None:
     code = f"import nbagent; print(nbagent.{name}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

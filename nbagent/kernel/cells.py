@@ -216,11 +216,11 @@ class Cells:
         adopted = bool(stack) and stack[0].cell is not None and stack[0].info is None
         if at is None and result is not None and not adopted:
             return  # an empty cell, which was never begun
-        ended = stack[at or 0 :]
-        del stack[at or 0 :]
-        for entry in reversed(ended):
-            if not any(entry.cell is other.cell for other in stack):
+        outer = stack[: at or 0]
+        for entry in reversed(stack[at or 0 :]):
+            if not any(entry.cell is other.cell for other in outer):
                 self._ended(entry, result)
+        del stack[at or 0 :]  # last: what an interrupt leaves here the next cell ends
 
     def _ended(self, entry: _Entry, result: Any) -> None:
         if entry.cell is None or not entry.cell.active:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from nbagent import boundary
 from nbagent.ports import current_call
 
 _REMEMBERED = 1000
@@ -52,6 +53,7 @@ class Displays:
         if display_id is not None and display_id not in self._redirected:
             self._redirected.append(display_id)
         call.emit_output("", dict(data))
+        boundary.checkpoint()
 
     def _clear_output(self, wait: bool = False) -> None:
         if current_call.get() is None:

@@ -22,9 +22,10 @@ from typing import Any, Protocol
 
 from nbagent.events import StopReason
 from nbagent.kernel.cells import Cell, Cells
-from nbagent.kernel.gate import Gate, in_user_callback
+from nbagent.kernel.gate import Gate
 from nbagent.kernel.interrupts import Interrupts
 from nbagent.kernel.ports import KernelPort
+from nbagent.kernel.queued import Queued
 from nbagent.kernel.superseding import Silencer, Superseded
 
 
@@ -142,8 +143,9 @@ class Foregrounds:
         self._cells = cells
         self._silencer = silencer
         self._gate = Gate(port, self._on_execute) if port is not None else None
-        self._interrupts = Interrupts(self._on_interrupt, in_user_callback)
+        self._interrupts = Interrupts(self._on_interrupt)
         self._open: list[Foreground] = []
+        self._queued = Queued()
         self._watched: Cell | None = None
         self._awaiting: Cell | None = None
         self._unclaimed = False
@@ -165,12 +167,15 @@ class Foregrounds:
             self._leave(foreground)
 
     def begin_cell(self, cell: Cell) -> None:
-        """Own SIGINT for the whole of an awaiting cell.
+        """Know whether the cell is in the queue once more, and own SIGINT for the whole of an awaiting one.
 
         ipykernel's handler has the cell's task cancelled some iterations of the loop later. If by then the task stands
         in a re-entry, the cancellation waits for the task's end, and takes the place of its result: the kernel sends
         no reply, publishes no idle, and (6.x) handles no request any more.
         """
+        self._queued.began(cell.msg_id)
+        cell.superseded = self._queued.names(cell.cell_id)
+        self._close_gate()
         if _on_main_thread() and cell.task is not None and self._interrupts.cancels_instead:
             self._awaiting, self._unclaimed = cell, False
             self._interrupts.own(cell.task.get_loop())
@@ -181,8 +186,7 @@ class Foregrounds:
             self._leave(foreground)
         if self._watched is cell:
             self._watched = None
-            if self._gate is not None:
-                self._gate.close()
+            self._close_gate()
         if self._awaiting is cell:
             self._awaiting = None
             self._interrupts.release()
@@ -194,8 +198,8 @@ class Foregrounds:
             self._leave(foreground)
         self._watched = self._awaiting = None
         self._interrupts.release()
-        if self._gate is not None:
-            self._gate.close()
+        self._queued.clear()
+        self._close_gate()
 
     def _enter(self, foreground: Foreground) -> None:
         cell = foreground.cell
@@ -233,8 +237,14 @@ class Foregrounds:
             self._unclaimed = False
             self._awaiting.task.cancel()
 
-    def _on_execute(self, cell_id: str) -> None:
-        if self._watched is not None and self._watched.cell_id == cell_id:
+    def _close_gate(self) -> None:
+        """Put the kernel's receiver back, unless a run needs the gate, or cells that it saw come are still to begin."""
+        if self._gate is not None and self._watched is None and not self._queued:
+            self._gate.close()
+
+    def _on_execute(self, msg_id: str, cell_id: str | None) -> None:
+        self._queued.came(msg_id, cell_id)
+        if cell_id is not None and self._watched is not None and self._watched.cell_id == cell_id:
             self._watched.superseded = True
             for foreground in tuple(self._open):
                 foreground.supersede()

@@ -13,7 +13,8 @@ cell's context. Reading a message twice refuses it the second time as a duplicat
 own thread reads it, which checks the signature and does not record it.
 
 It guarantees: no message is lost, none handled twice, and after `close` the original receiver is back. The gate also
-sees the execute_request of the cell that runs (K4), and says so. Below: `ports`, `cells`. Above: `foreground`.
+sees the execute_request of the cell that runs (K4), and says so. A callback of the user's that never returns can be
+interrupted, as `boundary` says. Below: `ports`, `cells`. Above: `foreground`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
+from nbagent import boundary
+from nbagent.errors import Interrupted
 from nbagent.kernel.cells import Cell
 from nbagent.kernel.ports import KernelPort, Message
 
@@ -37,7 +39,7 @@ DELIVERED = frozenset({"comm_open", "comm_msg", "comm_close", "kernel_info_reque
 class Gate:
     """The gate of one kernel, closed until `open`."""
 
-    def __init__(self, port: KernelPort, on_execute: Callable[[str], None]) -> None:
+    def __init__(self, port: KernelPort, on_execute: Callable[[str, str | None], None]) -> None:
         self._port = port
         self._on_execute = on_execute
         self._cell: Cell | None = None
@@ -59,7 +61,7 @@ class Gate:
             stream.on_recv(self._receiver, copy=False)
 
     def hold(self) -> None:
-        """Deliver nothing for now, but go on watching for the cell's re-execution."""
+        """Deliver nothing for now, but go on watching for cells that are executed again."""
         self._delivering = False
 
     def close(self) -> None:
@@ -78,8 +80,9 @@ class Gate:
         msg_type = header.get("msg_type")
         if msg_type in DELIVERED and self._delivering and self._cell is not None:
             return self._deliver(self._cell, frames)
-        if msg_type == "execute_request" and isinstance(cell_id := metadata.get("cellId"), str):
-            self._on_execute(cell_id)
+        if msg_type == "execute_request":
+            cell_id = metadata.get("cellId")
+            self._on_execute(header["msg_id"], cell_id if isinstance(cell_id, str) else None)
         return original(frames)
 
     def _peek(self, frames: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -121,30 +124,10 @@ async def _call_handler(port: KernelPort, identities: list[bytes], message: Mess
         logger.warning("Unknown message type: %r", msg_type)
         return
     try:
-        result = _call_user_code(handler, port.reply_to, identities, message)
+        result = boundary.call(handler, port.reply_to, identities, message)  # callbacks of the user's widgets run there
         if inspect.isawaitable(result):
             await result
     except Exception:
         logger.exception("Exception in message handler")
-    except KeyboardInterrupt:
+    except Interrupted:
         logger.warning("A widget's callback was interrupted")
-
-
-def _call_user_code(handler: Callable[..., Any], *args: Any) -> Any:
-    """Call a handler, in which callbacks of the user's widgets run; `in_user_callback` looks for this frame."""
-    return handler(*args)
-
-
-def in_user_callback(frame: FrameType | None) -> bool:
-    """Whether an interrupt at `frame` hits a callback of the user's widgets, and no frame of nbagent's own.
-
-    Without it a user's callback that never returns could not be stopped. A form's callback is ours: an interrupt never
-    cuts it in half.
-    """
-    while frame is not None:
-        if frame.f_code is _call_user_code.__code__:
-            return True
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == "nbagent":
-            return False
-        frame = frame.f_back
-    return False

@@ -7,7 +7,7 @@ loop.
 
 The handler never raises inside nbagent's frames. A finalizer that a KeyboardInterrupt cuts in half leaves a dead
 stream in the bridge, and no `with` prevents it: between `__enter__`'s return and the block, and within `__exit__`, the
-signal may strike as well. It raises only where it hits user code: inside a `boundary`, or in a widget's own callback.
+signal may strike as well. It raises only where it hits user code, which `boundary` tells by the interrupted frame.
 
 Signals belong to the main thread: elsewhere nothing is touched. A forked child gets Python's default handler back,
 since the run, the loop and the person who pressed the button are its parent's. Below: `boundary`. Above: `foreground`.
@@ -36,13 +36,10 @@ class Interrupts:
     ----------
     on_interrupt
         Called by the handler, between two bytecodes of the main thread: it must neither raise nor block.
-    in_user_code
-        Whether user code other than that of a `boundary` is at the interrupted frame.
     """
 
-    def __init__(self, on_interrupt: Callable[[], None], in_user_code: Callable[[FrameType | None], bool]) -> None:
+    def __init__(self, on_interrupt: Callable[[], None]) -> None:
         self._on_interrupt = on_interrupt
-        self._in_user_code = in_user_code
         self._handler = self._handle
         self._previous: Handler = None
         self._wakeup = Wakeup()
@@ -81,8 +78,7 @@ class Interrupts:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._on_interrupt()
-        if boundary.active() or self._in_user_code(frame):
-            raise KeyboardInterrupt
+        boundary.strike(frame)
 
     def forget(self) -> None:
         """In a forked child: Python's own handler again."""

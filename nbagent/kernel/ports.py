@@ -156,7 +156,7 @@ def missing(kernel: Any, subshells: bool) -> str | None:
 
     A kernel that loads extensions before it starts has its streams not yet made, or without a receiver.
     """
-    started = getattr(kernel, "io_loop", None) is not None
+    started = _started(kernel)
     other = "6" if subshells else "7"
     for borrowed in BORROWED:
         if borrowed.versions == other or (borrowed.path == "io_loop" and not started):
@@ -169,6 +169,17 @@ def missing(kernel: Any, subshells: bool) -> str | None:
             if value is None or value is _ABSENT:
                 return borrowed.path
     return None
+
+
+def _started(kernel: Any) -> bool:
+    """Whether `kernel` reads requests: it sets its loop just before; and one that handles a request surely does.
+
+    By its loop alone, a kernel that no longer has that name would pass for one that has not started.
+    """
+    if getattr(kernel, "io_loop", None) is not None:
+        return True
+    get_parent = getattr(kernel, "get_parent", None)
+    return get_parent is not None and bool(get_parent("shell"))
 
 
 def open_port(shell: Any) -> KernelPort | None:

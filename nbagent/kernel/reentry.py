@@ -5,9 +5,9 @@ possible; it patches asyncio, so it is applied when, and only when, something is
 the same API loses the cells that are queued behind a re-entered one on ipykernel 7.)
 
 Re-entries end last in, first out: the outer one cannot return before the inner one does. One inside another would wait
-for what it keeps from happening, so it is refused. User code called this, which a `boundary` may have marked: for the
-time of the re-entry the thread is ours. An outcome is carried across the loop as a value: a KeyboardInterrupt that
-left a task would fall through the whole loop. Below: `boundary`, `foreground`. Above: `magics`.
+for what it keeps from happening, so it is refused. An outcome is carried across the loop as a value: a
+KeyboardInterrupt that left a task would fall through the whole loop. Below: `attachment`, `foreground`. Above:
+`magics`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from nbagent import boundary
 from nbagent.errors import UsageError
 from nbagent.kernel.attachment import current
 from nbagent.kernel.cells import Cell
@@ -70,11 +69,9 @@ def _enter(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], c
     if cell is not None and cell.is_cell_task:
         cell.tasks.add(task)
     _local.entered = task
-    before = boundary.suspend()
     try:
         return loop.run_until_complete(task)
     finally:
-        boundary.restore(before)
         _local.entered = None
         if cell is not None:
             cell.tasks.discard(task)

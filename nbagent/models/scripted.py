@@ -37,28 +37,38 @@ class ScriptedModel:
         Seconds before each word or call.
     name
         The name that users see.
+    context_limit
+        Tokens that it takes, here words of input and output together; a request beyond it raises `ModelError`.
 
     Notes
     -----
     The turn played is the number of assistant messages that the session already holds; those of interrupted turns do
-    not count. Past the last turn it raises `ModelError`.
+    not count, those that a summary stands for do. Past the last turn it raises `ModelError`. Asked for a summary, it
+    says how many messages it has read and quotes the user, and plays no turn.
 
     Examples
     --------
     >>> model = ScriptedModel([ToolCall("add", {"a": 1, "b": 2}), "That makes three."])
     """
 
-    def __init__(self, turns: Sequence[Turn], delay: float = 0.0, *, name: str = "scripted") -> None:
+    def __init__(
+        self, turns: Sequence[Turn], delay: float = 0.0, *, name: str = "scripted", context_limit: int | None = None
+    ) -> None:
         self.turns = list(turns)
         self.delay = delay
         self.name = name
+        self.context_limit = context_limit
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
         """Play the turn that is due."""
         words_in = sum(len(message.content.split()) for message in request.messages)
+        if self.context_limit is not None and words_in > self.context_limit:
+            raise ModelError(
+                f"{words_in} words are too long for {self.name!r}, which takes {self.context_limit}", "context_exceeded"
+            )
         words_out = 0
         known = {call.id for message in request.messages for call in message.tool_calls}
-        for line in await self._due(request.messages):
+        for line in await self._due(request):
             for chunk in _chunks(line, known):
                 if self.delay:
                     await anyio.sleep(self.delay)
@@ -66,8 +76,12 @@ class ScriptedModel:
                 yield chunk
         yield Usage(input_tokens=words_in, output_tokens=words_out, requests=1)
 
-    async def _due(self, messages: Sequence[Message]) -> Sequence[Line]:
-        played = sum(message.role == "assistant" and not message.interrupted for message in messages)
+    async def _due(self, request: ModelRequest) -> Sequence[Line]:
+        messages = request.messages
+        if request.purpose == "summary":
+            return [_summary(messages)]
+        said = (*request.summarised, *messages)
+        played = sum(message.role == "assistant" and not message.interrupted for message in said)
         if played >= len(self.turns):
             raise ModelError(
                 f"the script of {self.name!r} has {len(self.turns)} turns and all of them are played; "
@@ -86,6 +100,11 @@ class ScriptedModel:
                     "a list of both, or a function that returns one of these"
                 )
         return lines
+
+
+def _summary(messages: Sequence[Message]) -> str:
+    asked = [message.content for message in messages if message.role == "user"]
+    return f"{len(messages)} messages; the user said: {' / '.join(text[:80] for text in asked)}"
 
 
 def _chunks(line: Line, known: set[str]) -> Sequence[ModelChunk]:

@@ -2,8 +2,9 @@
 
 In this order: `NBAGENT_INTERACTIVE=0` says nobody, `=1` says that a person is there; a transcript whose JavaScript
 sent `ready` shows forms; without it, 3 seconds after the transcript was displayed, questions become prompts on stdin
-where the execute_request allowed stdin; else nobody can answer, and the question is declined with a note that names
-what decided.
+where the execute_request allowed stdin, or, where the run goes on beside the cells, wait for `%agent_answer` (a prompt
+would stand in the way of the next cell's); else nobody can answer, and the question is declined with a note that
+names what decided.
 
 nbclient and papermill allow no stdin and run no JavaScript; a terminal has stdin and no JavaScript; a notebook has
 both. A `ready` that comes later still wins for the questions that are open then: whoever acts on a verdict watches
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -34,9 +35,9 @@ class Flag(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How questions are asked (`form`, `stdin` or `nobody`), and what decided it, in words that a model can read."""
+    """How questions are asked (`magic`: they wait for `%agent_answer`), and what decided it, in words for a model."""
 
-    how: Literal["form", "stdin", "nobody"]
+    how: Literal["form", "stdin", "magic", "nobody"]
     why: str
 
 
@@ -54,6 +55,8 @@ class Attendance:
         The loop's time when the transcript was displayed.
     patience
         Seconds from then that the page has.
+    beside
+        Whether the run goes on beside the cells now, its own having ended.
     environ
         Where `NBAGENT_INTERACTIVE` is read.
     """
@@ -62,6 +65,7 @@ class Attendance:
     allow_stdin: bool
     displayed: float
     patience: float = PATIENCE
+    beside: Callable[[], bool] = lambda: False
     environ: Mapping[str, str] | None = None
 
     async def verdict(self) -> Verdict:
@@ -75,6 +79,8 @@ class Attendance:
             return self._somebody()
         if self.ready is not None and await self._page_comes(self.ready):
             return Verdict("form", "the page shows the transcript")
+        if self.allow_stdin and self.beside():
+            return Verdict("magic", "no page showed the transcript, and %agent_answer can be typed")
         if self.allow_stdin:
             return Verdict("stdin", "no page showed the transcript, and this cell may prompt on stdin")
         return Verdict("nobody", self._absence())
@@ -83,6 +89,8 @@ class Attendance:
         return (os.environ if self.environ is None else self.environ).get("NBAGENT_INTERACTIVE", "").strip()
 
     def _somebody(self) -> Verdict:
+        if self.ready is None and self.beside():
+            return Verdict("magic", "NBAGENT_INTERACTIVE=1")
         if self.ready is None and self.allow_stdin:
             return Verdict("stdin", "NBAGENT_INTERACTIVE=1")
         if self.ready is None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from nbagent.events import Action
 from nbagent.notebook.names import Names, agent_names
 from nbagent.notebook.parsing import APPROVE, OPTIONS
 
@@ -37,11 +38,14 @@ class Known:
         The names of sessions.
     runs
         The runs' names.
+    questions
+        The names of the questions that wait.
     """
 
     names: Names
     sessions: Callable[[], list[str]]
     runs: Callable[[], list[str]]
+    questions: Callable[[], list[str]] = list
 
 
 def candidates(before: str, known: Known) -> tuple[str, list[str]] | None:
@@ -59,6 +63,9 @@ def candidates(before: str, known: Known) -> tuple[str, list[str]] | None:
     fragment = "" if line[-1:].isspace() or not line else line.split()[-1]
     if magic in ("agent_stop", "agent_show"):
         return fragment, _starting(fragment, known.runs())
+    if magic == "agent_answer":
+        named = fragment != line.strip()
+        return fragment, _starting(fragment, [*([] if named else known.questions()), *get_args(Action)])
     if magic != "agent_run":
         return fragment, []
     words = line[: len(line) - len(fragment)].split()
@@ -78,10 +85,13 @@ def install(workspace: Workspace) -> Callable[[], None]:
 
     completer: Any = workspace.shell.Completer
 
+    def _waiting() -> list[str]:
+        return list(workspace.answering.waiting())
+
     @ipython.context_matcher()  # pyright: ignore
     def agent_matcher(context: CompletionContext) -> Any:
         names: dict[str, Any] = workspace.shell.user_ns  # pyright: ignore
-        known = Known(names, workspace.sessions.names, lambda: [run.id for run in workspace.runs.all])
+        known = Known(names, workspace.sessions.names, lambda: [run.id for run in workspace.runs.all], _waiting)
         found = candidates(context.text_until_cursor, known)
         if found is None:
             return {"completions": [], "suppress": False}

@@ -18,6 +18,7 @@ from nbagent import kernel
 from nbagent.errors import UsageError
 from nbagent.kernel import reentry
 from nbagent.notebook import completion
+from nbagent.notebook.backgrounds import show_background_agents
 from nbagent.notebook.echo import Echo
 from nbagent.notebook.questionmark import AskingPrompt
 from nbagent.notebook.workspace import Workspace
@@ -73,6 +74,7 @@ class Extension:
             stack.callback(attachment.detach)
             has_kernel = getattr(shell, "kernel", None) is not None
             self.workspace = Workspace(shell, attachment, has_kernel, bundled)
+            show_background_agents(self.workspace)
             stack.callback(attachment.on_shutdown(self.workspace.aclose))
             stack.enter_context(_entry_of(shell.input_transformer_manager.token_transformers, AskingPrompt))
             stack.callback(completion.install(self.workspace))
@@ -119,6 +121,11 @@ def _registered(shell: InteractiveShell, magics: Magics) -> Generator[None]:
         yield
     finally:
         manager.registry.pop(type(magics).__name__, None)
+        kept: list[Any] = (
+            shell.configurables
+        )  # where IPython keeps every set of magics, and with it all of ours, for ever
+        if magics in kept:
+            kept.remove(magics)
         for kind, own in magics.magics.items():
             for name in own:
                 manager.magics[kind].pop(name, None)

@@ -8,7 +8,7 @@ only these Protocols of it.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from nbagent.events import StopReason
 
@@ -31,6 +31,12 @@ class Cell(Protocol):
     def execution(self) -> str: ...
     @property
     def allow_stdin(self) -> bool: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def parent(self) -> dict[str, Any]: ...
+    @property
+    def msg_id(self) -> str | None: ...
 
 
 class Foreground(Protocol):

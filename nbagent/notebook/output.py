@@ -1,11 +1,11 @@
 """How a run is shown: the live transcript with widgets, or text that grows, and in the end the document that the cell
 keeps.
 
-Three classes behind one Protocol, chosen once a run. `WidgetOutput` displays the transcript's widget by a display
+Four classes behind one Protocol, chosen once a run. `WidgetOutput` displays the transcript's widget by a display
 handle made in the cell, so that its output stays the cell's whatever runs meanwhile, and replaces it at the end.
 `MarkdownOutput` (for `--plain`, and where there are no widgets) updates a markdown output, ever less often as it
 grows, so that the bytes on the wire stay linear; a terminal, which cannot update what it printed, gets the text as it
-comes (`TerminalOutput`).
+comes (`TerminalOutput`), or, where it would mix with another's, as a whole at the end (`LaterOutput`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from nbagent.events import Event
 from nbagent.notebook.attendance import PATIENCE, Flag
 from nbagent.notebook.displaying import Document, View
+from nbagent.notebook.printing import Printing, may_print
 from nbagent.notebook.questions import Place
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class WidgetOutput:
         self._views: list[View] = []
         self._versions = _Versions(self._transcript.bundle, self._send_beside)
         self._patience = asyncio.get_running_loop().time() + PATIENCE
+        self._printing = Printing(plan, self._transcript.ready.is_set, _to_stdout) if may_print(plan) else None
 
     @property
     def ready(self) -> Flag:
@@ -137,8 +139,10 @@ class WidgetOutput:
     async def on_event(self, event: Event) -> None:
         """Show one event."""
         await self._transcript.on_event(event)
-        if not self._transcript.ready.is_set() and asyncio.get_running_loop().time() > self._patience:
-            self._versions.touch()
+        if self._printing is not None:
+            self._printing.take(event)
+        else:
+            self._touch()
 
     def display(self) -> None:
         """Show it in the cell that runs now."""
@@ -147,15 +151,25 @@ class WidgetOutput:
     def note(self, text: str) -> None:
         """Say something that no event tells."""
         self._transcript.note(text)
+        self._touch()
 
     async def finish(self) -> Document:
         """Replace every view by the document, before the widget's models close, so that no cell is empty in between."""
         self._versions.stop()
+        if self._printing is not None:
+            self._printing.finish()
         return await self._transcript.finish(self._replace)
 
     def abandon(self) -> None:
         """Close the models."""
+        if self._printing is not None:
+            self._printing.finish()
         self._transcript.close()
+
+    def _touch(self) -> None:
+        """The text has grown, for a front end without widgets."""
+        if not self._transcript.ready.is_set() and asyncio.get_running_loop().time() > self._patience:
+            self._versions.touch()
 
     def _replace(self, document: Document) -> None:
         for view in self._views:
@@ -202,6 +216,7 @@ class MarkdownOutput:
     def note(self, text: str) -> None:
         """Say something that no event tells."""
         self._blocks.note(text)
+        self._versions.touch()
 
     async def finish(self) -> Document:
         """The last version, which is the document."""
@@ -257,6 +272,46 @@ class TerminalOutput:
         from nbagent.widgets.static import bundle
 
         return bundle(self._plain.document)
+
+    def abandon(self) -> None:
+        """Nothing was shown."""
+
+
+class LaterOutput:
+    """The whole text at the end, for a background agent in a terminal: what is on the screen belongs to another run."""
+
+    lossless = True
+    ready = None
+    place = None
+
+    def __init__(self, plan: Plan) -> None:
+        from nbagent.widgets.document import Document as Blocks
+
+        self._blocks = Blocks(agent=plan.runtime.agent.name)
+
+    async def on_event(self, event: Event) -> None:
+        """Take one event."""
+        self._blocks.apply(event)
+        self._blocks.changed.clear()
+
+    def display(self) -> None:
+        """What was said so far, for `%agent_show`; nothing at the beginning."""
+        from nbagent.widgets.plain import terminal
+
+        if self._blocks.root.children:
+            _to_stdout(terminal(self._blocks) + "\n")
+
+    def note(self, text: str) -> None:
+        """Say something that no event tells."""
+        self._blocks.note(text)
+
+    async def finish(self) -> Document:
+        """Write it, and give the document for `%agent_show`."""
+        from nbagent.widgets.static import bundle
+
+        _to_stdout("\n")
+        self.display()
+        return bundle(self._blocks)
 
     def abandon(self) -> None:
         """Nothing was shown."""

@@ -11,13 +11,15 @@ It guarantees: every mistake is a `nbagent.errors.UsageError` of one line that s
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, cast, get_args
 
 from nbagent.errors import UsageError
+from nbagent.events import Action
 
 Approve = Literal["ask", "all", "none"]
 APPROVE: tuple[Approve, ...] = ("ask", "all", "none")
@@ -65,6 +67,15 @@ class RunCommand:
     plain: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerCommand:
+    """What `%agent_answer` was asked to do; without a `question`, to the newest."""
+
+    question: str | None
+    action: Action
+    content: dict[str, Any] | None = None
+
+
 def parse_run(line: str, body: str | None = None) -> RunCommand:
     """Read `%agent_run LINE`, or `%%agent_run LINE` with `body` as the prompt.
 
@@ -103,6 +114,31 @@ def parse_id(line: str, magic: str) -> str | None:
     if len(words) > 1 or words[0].startswith("-"):
         raise UsageError(f"%{magic} takes one run's id at most; %agent_list shows them")
     return unquoted(words[0])
+
+
+def parse_answer(line: str) -> AnswerCommand:
+    """Read `%agent_answer [ID] accept|decline|cancel [JSON]`.
+
+    Raises
+    ------
+    UsageError
+        The action is missing or unknown, or the content is no object in JSON.
+    """
+    question, (action, rest) = None, _take_word(line.strip())
+    if action and action not in get_args(Action):
+        question, (action, rest) = action, _take_word(rest)
+    if action not in get_args(Action):
+        raise UsageError("write %agent_answer [ID] accept|decline|cancel [JSON]; %agent_pending lists what waits")
+    if not rest:
+        return AnswerCommand(question, cast(Action, action))
+    try:
+        content: Any = json.loads(unquoted(rest))
+    except ValueError as error:
+        raise UsageError(f"{_quoted(rest)} is not JSON: {error}") from None
+    if action == "cancel" or not isinstance(content, dict):
+        form = "cancel takes no content" if action == "cancel" else 'the content is an object: {"name": value, …}'
+        raise UsageError(form)
+    return AnswerCommand(question, cast(Action, action), cast("dict[str, Any]", content))
 
 
 def unquoted(text: str) -> str:

@@ -1,5 +1,5 @@
-"""A run's questions put to the person: forms in the transcript, prompts on stdin, or declined where nobody can
-answer.
+"""A run's questions put to the person: forms in the transcript, prompts on stdin, left to `%agent_answer`, or
+declined where nobody can answer.
 
 An observer of the run beside its transcript. Each question has a task of its own, so that parallel ones wait side by
 side; prompts on stdin take turns. `attendance` decides how; a page that comes later turns a prompt that is still open
@@ -80,6 +80,8 @@ class Questions:
         Reads a line from stdin.
     interrupt
         Called where an interrupt ended a prompt on the loop's own thread.
+    tell
+        Says in the run's output that the question of that id waits for `%agent_answer`.
     prepare
         Awaited before a form is made: what it needs is imported by then.
     skip_elicitations
@@ -96,6 +98,7 @@ class Questions:
         *,
         read: stdin.ReadLine,
         interrupt: Callable[[], None],
+        tell: Callable[[str], None],
         prepare: Callable[[], Awaitable[None]],
         skip_elicitations: bool = False,
     ) -> None:
@@ -104,6 +107,7 @@ class Questions:
         self._place = place
         self._read = read
         self._interrupt = interrupt
+        self._tell = tell
         self._prepare = prepare
         self._skip_elicitations = skip_elicitations
         self._turns = asyncio.Lock()
@@ -152,8 +156,10 @@ class Questions:
                 self._show(question, event)
             elif verdict.how == "stdin":
                 await self._prompt_until_ready(question, event)
+            elif verdict.how == "magic":
+                await self._wait_until_ready(question, event)
             else:
-                self._answers.answer(question, "decline", note=f"declined: {verdict.why}")
+                self._answers.answer(question, "decline", note=verdict.why)
         except AnswerRefused:
             pass  # settled elsewhere at the same moment
         except Interrupted:
@@ -164,7 +170,7 @@ class Questions:
 
     def _give_up(self, question: str, error: Exception) -> None:
         with contextlib.suppress(AnswerRefused):
-            self._answers.answer(question, "decline", note=f"declined: the question could not be shown ({error})")
+            self._answers.answer(question, "decline", note=f"the question could not be shown ({error})")
 
     async def _prompt_until_ready(self, question: str, event: Asked) -> None:
         prompt = asyncio.create_task(self._prompt(question, event))
@@ -178,6 +184,13 @@ class Questions:
             await _end(prompt, watch)
         if not prompt.cancelled():
             prompt.result()
+
+    async def _wait_until_ready(self, question: str, event: Asked) -> None:
+        """Leave it to the magic; a page that comes late shows the form."""
+        self._tell(question)
+        if self._attendance.ready is not None:
+            await self._attendance.ready.wait()
+            self._show(question, event)
 
     async def _prompt(self, question: str, event: Asked) -> None:
         async with self._turns:

@@ -10,12 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Protocol
 
 from nbagent.errors import UsageError
 from nbagent.events import StopReason, StreamStopped
-from nbagent.notebook.displaying import Document
+from nbagent.notebook.displaying import Document, table
 from nbagent.session import Result
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class CellRun:
     stream_id
         Its stream's identifier.
     agent
-        The name of the variable.
+        The name of the variable; of a background agent, its own.
     prompt
         What was asked, expanded.
     cell_id, execution
@@ -188,21 +187,12 @@ class Runs:
 
     # ------------------------------------------------------------ as a table
 
-    def table(self) -> dict[str, str]:
+    def table(self) -> Document:
         """The runs as text/plain and text/html, newest last."""
         head = ("run", "state", "agent", "prompt", "began")
         rows = [(run.id, run.state, run.agent, _short(run.prompt), _clock(run.started)) for run in self.all]
         rows += [(stream.id, "running", stream.agent_name, "", "") for stream in self._others()]
-        if not rows:
-            return {"text/plain": "No runs yet.", "text/html": "<p>No runs yet.</p>"}
-        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
-        cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        titles = "".join(f"<th>{cell}</th>" for cell in head)
-        return {
-            "text/plain": "\n".join(line.rstrip() for line in lines),
-            "text/html": f"<table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>",
-        }
+        return table(head, rows, empty="No runs yet.")
 
 
 def _short(prompt: str, limit: int = 60) -> str:

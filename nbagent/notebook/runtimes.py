@@ -10,20 +10,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nbagent.agent import Agent, Team
-    from nbagent.runtime import Runtime
+    from nbagent.runtime import Runtime, Stream
 
 logger = logging.getLogger("nbagent")
 
 
 @dataclass(slots=True)
 class Runtimes:
-    """The runtimes of one notebook, by the name of the variable that they were run under."""
+    """The runtimes of one notebook, by the name of the variable that they were run under.
 
+    Attributes
+    ----------
+    on_background
+        Takes over the stream of each background agent, unless a runtime's owner set something else there.
+    naming
+        Names them.
+    """
+
+    on_background: Callable[[Stream], None] | None = None
+    naming: Callable[[], str] | None = None
     _declared: dict[str, Agent | Team | Runtime] = field(default_factory=dict[str, "Agent | Team | Runtime"])
     _runtimes: dict[int, Runtime] = field(default_factory=dict[int, "Runtime"])
     _retiring: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -38,6 +49,7 @@ class Runtimes:
             self._retire(before)
         if id(declared) not in self._runtimes:  # `_declared` keeps the object alive, so its id is its own
             self._runtimes[id(declared)] = declared if isinstance(declared, Runtime) else Runtime(declared)
+            self._look_on(self._runtimes[id(declared)])
         return self._runtimes[id(declared)]
 
     @property
@@ -49,6 +61,8 @@ class Runtimes:
     async def aclose(self) -> None:
         """Close all; a failure of one is logged and keeps none of the others open."""
         runtimes = list(self._runtimes.values())
+        for runtime in runtimes:
+            self._look_away(runtime)
         retiring = list(self._retiring)
         for task in retiring:
             task.cancel()
@@ -58,6 +72,14 @@ class Runtimes:
                 logger.error("a runtime did not close cleanly", exc_info=error)
         self._runtimes.clear()
         self._declared.clear()
+
+    def _look_on(self, runtime: Runtime) -> None:
+        if runtime.on_background is None:
+            runtime.on_background, runtime.background.naming = self.on_background, self.naming
+
+    def _look_away(self, runtime: Runtime) -> None:
+        if runtime.on_background is self.on_background:
+            runtime.on_background = runtime.background.naming = None
 
     def _retire(self, declared: Agent | Team | Runtime) -> None:
         from nbagent.runtime import Runtime

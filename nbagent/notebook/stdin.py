@@ -95,7 +95,8 @@ async def ask(event: ElicitationRequest | ToolCallConfirmation | MaxIterationsRe
             return await _elicit(event, read)
         if isinstance(event, ToolCallConfirmation):
             return await _approve(event, read)
-        line = await _choose(f"{event.max_iterations} model calls made. Go on? [y]es, [n]o: ", "yn", read)
+        reached = _plain(event.message) or f"{event.max_iterations} model calls made."
+        line = await _choose(f"{reached} Go on? [y]es, [n]o: ", "yn", read)
         return ("accept", None) if line == "y" else ("decline", None)
     except EOFError:
         return "cancel", None
@@ -116,12 +117,30 @@ async def _elicit(event: ElicitationRequest, read: ReadLine) -> Answer:
 
 
 async def _approve(event: ToolCallConfirmation, read: ReadLine) -> Answer:
-    arguments = ", ".join(f"{_plain(k)}={_plain(json.dumps(v, default=str))}" for k, v in event.arguments.items())
-    head = f"{_plain(event.agent_name)} wants to run {_plain(event.name)}({arguments})\n"
-    choice = await _choose(f"{head}[y]es, yes for this [s]ession, [n]o: ", "ysn", read)
-    if choice == "n":
-        return "decline", {"reason": (await read("reason (the model reads it; may be empty): ")).strip()}
-    return "accept", {"scope": "session" if choice == "s" else "once"}
+    head = f"{_plain(event.agent_name)} wants to run {_called(event)}\n"
+    always = f"[a]lways for {_plain(event.pattern)}, " if event.pattern else ""
+    offered = f"[y]es, yes for this [s]ession, {always}[n]o: "
+    choice = await _choose(head + offered, "ysan" if always else "ysn", read)
+    match choice:
+        case "n":
+            return "decline", {"reason": (await read("reason (the model reads it; may be empty): ")).strip()}
+        case "a":
+            return "accept", {"scope": "always", "pattern": event.pattern}
+        case _:
+            return "accept", {"scope": "session" if choice == "s" else "once"}
+
+
+def _called(event: ToolCallConfirmation) -> str:
+    """The call on a line, and its code beneath it as code; what would not show is written as its number."""
+    from nbagent.widgets.text import visible
+
+    arguments = dict(event.arguments)
+    code = arguments.get(event.code_argument)
+    if isinstance(code, str):
+        del arguments[event.code_argument]
+    listed = ", ".join(f"{_plain(k)}={_plain(json.dumps(v, default=str))}" for k, v in arguments.items())
+    beneath = "".join(f"\n    {visible(line)}" for line in code.splitlines()) if isinstance(code, str) else ""
+    return f"{_plain(event.name)}({listed}){beneath}"
 
 
 async def _choose(prompt: str, keys: str, read: ReadLine) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbagent.notebook.answering import Answering
 from nbagent.notebook.ground import Ground
 from nbagent.notebook.runs import Runs
 from nbagent.notebook.runtimes import Runtimes
@@ -49,6 +50,7 @@ class Workspace:
     sessions: Sessions = field(default_factory=Sessions)
     runtimes: Runtimes = field(default_factory=Runtimes)
     runs: Runs = field(default_factory=Runs)
+    answering: Answering = field(default_factory=Answering)
     warming: Warming = field(default_factory=Warming)
     _made: dict[str, Agent] = field(default_factory=dict[str, "Agent"])
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])

@@ -8,6 +8,7 @@
     │   ├── toolbox     the run's tools, by name
     │   └── hooking     the agent's hooks, called and told of
     ├── calls       the tool calls of a run
+    │   ├── approval    whether one may be made: rules, hooks, the user
     │   └── output      a running tool's output, from any thread
     ├── questions   what the run asks; answers: what counts as an answer
     ├── bridge      live streams and pending questions

@@ -6,6 +6,7 @@ the schema that it asked with, and that content that does not fit changes nothin
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -50,10 +51,18 @@ def checked(
         raise InvalidAnswer({"": f"the action is one of {', '.join(ACTIONS)}, not {action!r}"})
     if content is not None and not isinstance(content, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidAnswer({"": f"the content is an object of field names and values, not {type(content).__name__}"})
-    values = None if content is None else dict(content)
+    values = None if content is None else _own(content)
     if isinstance(request, ElicitationRequest):
         values = _fitting(request, values or {}, fill) if action == "accept" else None
     return ElicitationResult(action, values, note)  # pyright: ignore[reportArgumentType]
+
+
+def _own(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy, so that what was checked is what is used, whatever the caller does with its own."""
+    try:
+        return copy.deepcopy(dict(content))
+    except Exception as error:  # what cannot be copied is no JSON
+        raise InvalidAnswer({"": f"the content cannot be read: {boundary.told(error)}"}) from None
 
 
 def _fitting(request: ElicitationRequest, content: dict[str, Any], fill: bool) -> dict[str, Any] | None:

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from nbagent import boundary
 from nbagent.ports import ElicitationResult, current_call
 from nbagent.runtime import registry
 from nbagent.runtime.run import current_run
 
-NO_STREAM = ElicitationResult("decline", note="declined: no agent is running, so there is nobody to ask")
+NO_STREAM = ElicitationResult("decline", note="no agent is running, so there is nobody to ask")
 
 
 def _asking() -> tuple[registry.OwnedRun | None, str | None]:
@@ -84,5 +85,6 @@ def ask_sync(message: str, schema: Mapping[str, Any] | None = None, *, url: str 
 
 def cancelled() -> bool:
     """Whether the call that this code runs for was cancelled; a long synchronous tool asks it now and then."""
+    boundary.checkpoint()
     call = current_call.get()
     return call is not None and call.stop.is_set()

@@ -53,6 +53,8 @@ class Question:
         The stream that asks.
     request
         The event that tells of it.
+    check
+        Raises `InvalidAnswer` for an outcome that whoever asks cannot take; called on the thread that answers.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Question:
     settled: asyncio.Event
     announce: Callable[[Question], None]
     outcome: ElicitationResult | None = None
+    check: Callable[[ElicitationResult], None] | None = None
 
     async def wait(self) -> ElicitationResult:
         """The outcome, when there is one."""

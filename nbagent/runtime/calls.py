@@ -21,14 +21,15 @@ from typing import Any
 from nbagent import boundary
 from nbagent.errors import Interrupted, ToolError
 from nbagent.events import Error, ToolCallOutput, ToolCallResponse, ToolCallStarted
+from nbagent.messages import CUT_SHORT
 from nbagent.ports import Tool, ToolContext, ToolResult, current_call
-from nbagent.runtime.approval import Refused, approved
+from nbagent.runtime.approval import Approvals, Refused
 from nbagent.runtime.hooking import fire
 from nbagent.runtime.life import Life
 from nbagent.runtime.output import CallOutput
 from nbagent.runtime.toolbox import Toolbox
-from nbagent.runtime.turn import CUT_SHORT
 from nbagent.session import ToolCall
+from nbagent.telemetry import ToolWork
 
 ABANDONED = "This call was cut short: the tool runs on a thread that cannot be stopped, and its late result is dropped."
 
@@ -40,7 +41,9 @@ class _Call:
     context: ToolContext
     output: CallOutput
     begun: float
+    work: ToolWork
     notes: list[str] = field(default_factory=list[str])
+    failure: str = ""
 
 
 class Calls:
@@ -50,6 +53,7 @@ class Calls:
         self._run = run
         self._open: dict[str, _Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._approvals = Approvals(run)
 
     async def make(self, calls: list[ToolCall], toolbox: Toolbox) -> None:
         """Make the calls of one message, in parallel, until each has its response."""
@@ -114,12 +118,16 @@ class Calls:
 
         output = CallOutput(run.loop, emit)
         context = ToolContext(run.questions, call.id, call.name, run.agent.name, run.session, output.write)
-        one = _Call(call, tool, context, output, time.monotonic())
+        one = _Call(call, tool, context, output, time.monotonic(), run.trace.tool(run.agent.name, call, tool))
         self._open[call.id] = one
         return one
 
     async def _perform(self, one: _Call, toolbox: Toolbox) -> None:
         current_call.set(one.context)
+        with one.work:
+            await self._answer(one, toolbox)
+
+    async def _answer(self, one: _Call, toolbox: Toolbox) -> None:
         try:
             result = await self._made(one, toolbox)
             state = "failed" if result.is_error else "ok"
@@ -128,13 +136,8 @@ class Calls:
         except Interrupted:
             self._run.cancel("interrupted")
             return
-        except asyncio.CancelledError:
-            if self._run.stopped is not None or _being_cancelled():
-                raise
-            result, state = ToolResult("The tool cancelled itself.", is_error=True), "failed"
-        except BaseException as failure:  # whatever a tool raises ends its call alone
-            words = str(failure) if isinstance(failure, ToolError) else boundary.told(failure)
-            result, state = ToolResult(words, is_error=True), "failed"
+        except BaseException as error:  # whatever is raised ends its call alone
+            result, state = self._failure(one, error), "failed"
         self._respond(one, result, state)
 
     async def _made(self, one: _Call, toolbox: Toolbox) -> ToolResult:
@@ -152,8 +155,8 @@ class Calls:
             raise Refused(f"The call was blocked: {before.reason}")
         arguments = before.updated_input if before.updated_input is not None else given
         _check(tool, arguments)
-        arguments = await approved(self._run, call, tool, arguments, before)
-        result = _whole(await tool.call(arguments, one.context))
+        arguments = await self._approvals.approve(call, tool, arguments, before.permission)
+        result = await self._called(one, tool, arguments)
         after = await fire(
             self._run, "post_tool_use", arguments=arguments, response=result.text, is_error=result.is_error, **fields
         )
@@ -162,12 +165,31 @@ class Calls:
         added = "\n\n".join(text for text in (before.context, after.context) if text)
         return ToolResult(f"{result.text}\n\n{added}", result.is_error, result.content) if added else result
 
+    async def _called(self, one: _Call, tool: Tool, arguments: Mapping[str, Any]) -> ToolResult:
+        """What the tool came to, its failure included; what is no failure of its own is raised."""
+        try:
+            return _whole(await tool.call(arguments, one.context))
+        except (Interrupted, GeneratorExit):
+            raise
+        except BaseException as error:  # whatever a tool raises is its answer
+            return self._failure(one, error)
+
+    def _failure(self, one: _Call, error: BaseException) -> ToolResult:
+        """What the model reads of what was raised; a cancellation that is not the tool's own is raised again."""
+        if isinstance(error, asyncio.CancelledError):
+            if self._run.stopped is not None or _being_cancelled():
+                raise error
+            return ToolResult("The tool cancelled itself.", is_error=True)
+        one.failure = type(error).__qualname__
+        return ToolResult(str(error) if isinstance(error, ToolError) else boundary.told(error), is_error=True)
+
     def _respond(self, one: _Call, result: ToolResult, state: str) -> None:
         if self._open.pop(one.call.id, None) is None:
             return  # the finalizer was first: a late result is dropped
         one.output.end()
         run, call = self._run, one.call
         text = "\n\n".join([result.text, *(f"[{note}]" for note in one.notes)])
+        one.work.came_to(state, text, one.failure)
         run.turn.result(call.id, text, result.is_error)
         run.record(
             ToolCallResponse,

@@ -13,9 +13,8 @@ event when full.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-
-import anyio
 
 from nbagent.events import Event
 
@@ -30,8 +29,8 @@ class Channel:
         self._buffer: deque[Event] = deque()
         self._capacity = capacity
         self._closed = False
-        self._filled: anyio.Event | None = None
-        self._drained: anyio.Event | None = None
+        self._filled: list[asyncio.Future[None]] = []
+        self._drained: list[asyncio.Future[None]] = []
 
     @property
     def closed(self) -> bool:
@@ -46,16 +45,15 @@ class Channel:
     async def room(self) -> None:
         """Wait until the consumer has made room, or the channel is closed."""
         while self.full:
-            if self._drained is None:
-                self._drained = anyio.Event()
-            await self._drained.wait()
+            await _wait(self._drained)
 
     def push(self, event: Event) -> None:
         """Buffer an event; dropped after the close."""
         if self._closed:
             return
         self._buffer.append(event)
-        self._wake_consumer()
+        if self._filled:
+            _wake(self._filled)
 
     def close(self, terminal: Event) -> None:
         """Buffer the terminal event and close; a second close changes nothing."""
@@ -63,28 +61,44 @@ class Channel:
             return
         self._buffer.append(terminal)
         self._closed = True
-        self._wake_consumer()
-        self._wake_producer()
+        _wake(self._filled)
+        _wake(self._drained)
 
     async def receive(self) -> Event | None:
         """The next event, or None after the terminal one."""
         while not self._buffer:
             if self._closed:
                 return None
-            if self._filled is None:
-                self._filled = anyio.Event()
-            await self._filled.wait()
+            await _wait(self._filled)
+        return self.take()
+
+    def take(self) -> Event:
+        """The next event, where there is one.
+
+        Raises
+        ------
+        IndexError
+            There is none: `receive` waits for it.
+        """
         event = self._buffer.popleft()
-        if self._drained is not None and len(self._buffer) < self._capacity:
-            self._wake_producer()
+        if self._drained and len(self._buffer) < self._capacity:
+            _wake(self._drained)
         return event
 
-    def _wake_consumer(self) -> None:
-        if self._filled is not None:
-            self._filled.set()
-            self._filled = None
 
-    def _wake_producer(self) -> None:
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
+async def _wait(waiting: list[asyncio.Future[None]]) -> None:
+    """Wait among others, each on a future of its own, so that a cancellation reaches the one that it is for."""
+    woken = asyncio.get_running_loop().create_future()
+    waiting.append(woken)
+    try:
+        await woken
+    finally:
+        if woken in waiting:  # nobody woke it: the task is cancelled
+            waiting.remove(woken)
+
+
+def _wake(waiting: list[asyncio.Future[None]]) -> None:
+    for woken in waiting:
+        if not woken.done():
+            woken.set_result(None)
+    waiting.clear()

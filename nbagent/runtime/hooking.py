@@ -1,14 +1,19 @@
-"""Calls an agent's hooks at a point of a run, and tells of it in events.
+"""Calls the hooks of a point of a run, the team's before the agent's, and tells of it in events.
 
-Used by `loop` and `calls`. A hook that fails is reported and passed over, except at `pre_tool_use`, which fails closed:
-a guard that cannot speak must not let anything through.
+Used by `loop`, `calls`, `approval`, `compaction` and `questions`. A hook that fails is reported and passed over, except
+at `pre_tool_use`, which fails closed: a guard that cannot speak must not let anything through. A hook that wants the
+whole run to end gets its way here: the run is finalized, and whoever called finds itself cancelled.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from anyio.lowlevel import checkpoint
 
 from nbagent import boundary, hooks
 from nbagent.events import HookBlocked, HookFinished, HookStarted, Warning
@@ -17,6 +22,36 @@ from nbagent.runtime.life import Life
 
 logger = logging.getLogger("nbagent")
 
+_STRICTEST = ("deny", "ask", "allow")
+_NOTHING_TO_BLOCK = ("on_user_input", "on_error", "session_end")
+_ENDING_ALREADY = ("on_error", "session_end")
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What the hooks of a point want together."""
+
+    contexts: list[str] = field(default_factory=list[str])
+    updated: Any = None
+    permission: Literal["allow", "deny", "ask"] | None = None
+
+    def add(self, result: HookResult) -> None:
+        if result.context:
+            self.contexts.append(result.context)
+        if result.updated_input is not None:
+            self.updated = result.updated_input
+        given = {result.permission, self.permission}
+        self.permission = next((one for one in _STRICTEST if one in given), None)
+
+    def result(self, reason: str | None = None) -> HookResult:
+        return HookResult(
+            block=reason is not None,
+            reason=reason or "",
+            context="\n\n".join(self.contexts),
+            updated_input=self.updated,
+            permission=self.permission,
+        )
+
 
 async def fire(run: Life, point: str, **fields: Any) -> HookResult:
     """Call the hooks of `point` in order, until one blocks.
@@ -24,23 +59,41 @@ async def fire(run: Life, point: str, **fields: Any) -> HookResult:
     Returns
     -------
     HookResult
-        Of all together: their contexts joined, the last updated input, and who blocked, if one did.
+        Of all together: their contexts joined, the last updated input, the strictest permission, and who blocked, if
+        one did; one that denies a call blocks it.
     """
-    contexts: list[str] = []
-    updated: Any = None
-    for hook in run.agent.hooks.get(point, ()):
+    together = _Sum()
+    for hook in _hooks(run, point, fields.get("tool_name", "")):
         context = HookContext(point, run.session, run.agent.name, run.id, **fields)
         result = await _call(run, point, hook, context)
-        if result.context:
-            contexts.append(result.context)
+        if result.message:
+            run.record(Warning, message=result.message)
+        together.add(result)
         if result.updated_input is not None:
-            updated = result.updated_input
-            fields["prompt" if point == "user_prompt_submit" else "arguments"] = updated
-        if result.block:
-            reason = result.reason or f"blocked by the hook {hooks.name_of(hook)}"
-            run.record(HookBlocked, point=point, hook=hooks.name_of(hook), reason=reason)
-            return HookResult(True, reason, "\n\n".join(contexts), updated)
-    return HookResult(context="\n\n".join(contexts), updated_input=updated)
+            fields["prompt" if point == "user_prompt_submit" else "arguments"] = result.updated_input
+        if (reason := await _blocked(run, point, hook, result)) is not None:
+            return together.result(reason)
+    return together.result()
+
+
+def _hooks(run: Life, point: str, tool_name: str) -> Iterator[hooks.Hook]:
+    declared = (*run.runtime.team.hooks.get(point, ()), *run.agent.hooks.get(point, ()))
+    return hooks.chosen(declared, tool_name)
+
+
+async def _blocked(run: Life, point: str, hook: hooks.Hook, result: HookResult) -> str | None:
+    """Why the hook blocks, which is told, or None; where it stops the run, this does not return."""
+    stops = result.stop and point not in _ENDING_ALREADY
+    denies = result.permission == "deny" and point in ("pre_tool_use", "permission_request")
+    if not (stops or ((result.block or denies) and point not in _NOTHING_TO_BLOCK)):
+        return None
+    name = hooks.name_of(hook)
+    reason = result.reason or f"blocked by the hook {name}"
+    run.record(HookBlocked, point=point, hook=name, reason=reason)
+    if stops:
+        run.cancel("hook_blocked", reason)
+        await checkpoint()  # raises: the task that called is one of the run's
+    return reason
 
 
 async def _call(run: Life, point: str, hook: hooks.Hook, context: HookContext) -> HookResult:
@@ -58,5 +111,6 @@ async def _call(run: Life, point: str, hook: hooks.Hook, context: HookContext) -
         run.record(Warning, message=f"The hook {name} of {point} failed: {error}")
         closed = point == "pre_tool_use"
         result = HookResult(block=closed, reason=f"the hook {name} failed, so the call was not made" if closed else "")
-    run.record(HookFinished, point=point, hook=name, duration=time.monotonic() - begun, error=error)
+    if not result.suppress:
+        run.record(HookFinished, point=point, hook=name, duration=time.monotonic() - begun, error=error)
     return result

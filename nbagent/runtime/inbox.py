@@ -1,9 +1,11 @@
 """What the user says to a stream that is already under way: steering messages and follow-ups.
 
-Filled by `Stream.steer` and `Stream.follow_up` from any thread; emptied by `loop`: the steering before each model call,
-a follow-up when the agent has nothing more to do. It guarantees that no message is stranded: one that is taken is
+Filled by `Stream.steer` and `Stream.follow_up` from any thread; read by `loop`: the steering before each model call, a
+follow-up when the agent has nothing more to do. It guarantees that no message is stranded: one that is taken is
 either read by the agent or is among `undelivered` when the stream ends early, and one that comes after the end is
-refused. The loop ends a stream only by `close_if_empty`, so that none slips in between its last look and the end.
+refused. The loop ends a stream only by `close_if_empty`, so that none slips in between its last look and the end; and
+a message that it looks at stays here until it says by `read` that it is in the history, since a hook may ponder the
+words, or the consumer be slow, when the end comes.
 """
 
 from __future__ import annotations
@@ -51,17 +53,22 @@ class Inbox:
                 raise StreamEnded("the stream has ended, so the message was not taken; begin a new turn with it")
             queue.append(text)
 
-    def steering(self) -> list[str]:
-        """The steering messages that came since the last look."""
+    def steering(self) -> str | None:
+        """The oldest steering message that is not read, or None."""
         with self._lock:
-            taken = list(self._steering)
-            self._steering.clear()
-        return taken
+            return self._steering[0] if self._steering else None
 
-    def next(self) -> str | None:
-        """The oldest follow-up, or None."""
+    def following(self) -> str | None:
+        """The oldest follow-up that is not read, or None."""
         with self._lock:
-            return self._following.popleft() if self._following else None
+            return self._following[0] if self._following else None
+
+    def read(self, text: str) -> None:
+        """The oldest message with these words is read; nothing where the stream has ended since it was looked at."""
+        with self._lock:
+            queue = self._steering if text in self._steering else self._following
+            if text in queue:
+                queue.remove(text)
 
     def close_if_empty(self) -> bool:
         """Close, unless something waits; whether it is closed."""

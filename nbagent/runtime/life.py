@@ -10,71 +10,23 @@ It guarantees that no module of this package imports one which imports it, not e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from nbagent.agent import Agent, Team
 from nbagent.events import Event, StopReason, StreamStopped
 from nbagent.ports import Asker, ElicitationResult, Model, Store, Tool
 from nbagent.runtime.bridge import Bridge, LiveRun
+from nbagent.runtime.delegation.background import BackgroundAgents
 from nbagent.runtime.inbox import Inbox
+from nbagent.runtime.nested import NestedStream
 from nbagent.runtime.options import Nested, RunOptions
 from nbagent.runtime.turn import TurnRecord
-from nbagent.session import Result, Session, ToolCall, Usage
+from nbagent.session import Session, ToolCall, Usage
+from nbagent.telemetry import Trace
 
 E = TypeVar("E", bound=Event)
 H = TypeVar("H")
-
-
-class NestedStream(Protocol):
-    """The handle on a stream that an agent started, as far as delegation uses it: a `Stream`."""
-
-    @property
-    def id(self) -> str:
-        """The stream's identifier."""
-        ...
-
-    @property
-    def session(self) -> Session:
-        """The session that it speaks in."""
-        ...
-
-    @property
-    def agent_name(self) -> str:
-        """Who speaks."""
-        ...
-
-    @property
-    def stopped(self) -> StreamStopped | None:
-        """Its final event, or None while it is live."""
-        ...
-
-    def cancel(self, reason: StopReason = "cancelled") -> None:
-        """Stop it; from any thread."""
-        ...
-
-    async def join(self) -> None:
-        """Wait until it has stopped and cleaned up."""
-        ...
-
-    def result(self) -> Result:
-        """What it came to."""
-        ...
-
-    async def __aenter__(self) -> NestedStream:
-        """Begin it."""
-        ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Stop it and wait."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        """Its events."""
-        ...
 
 
 class Home(Protocol[H]):
@@ -105,6 +57,21 @@ class Home(Protocol[H]):
         """Keeps every session after each turn."""
         ...
 
+    @property
+    def approved(self) -> dict[str, set[str]]:
+        """What the user approved for good, by agent: patterns of `nbagent.permissions`."""
+        ...
+
+    @property
+    def background(self) -> BackgroundAgents:
+        """The background agents of its streams."""
+        ...
+
+    @property
+    def on_background(self) -> Callable[[H], None] | None:
+        """Takes over a background agent's stream, once it has begun; None: nobody looks on."""
+        ...
+
     def nest(self, session: Session, prompt: str, agent: Agent, nested: Nested, like: RunOptions) -> NestedStream:
         """A stream of `agent` that begins in the run whose code is running, under the options of that run."""
         ...
@@ -129,9 +96,10 @@ class RunQuestions(Asker, Protocol):
         self,
         cls: type[Event],
         automatic: Callable[[Any], Awaitable[ElicitationResult]] | None = None,
+        check: Callable[[ElicitationResult], None] | None = None,
         **fields: Any,
     ) -> ElicitationResult:
-        """Ask by the event `cls`, and wait; `automatic` answers in a person's place."""
+        """Ask by the event `cls`, and wait; `automatic` answers in a person's place, `check` refuses answers."""
         ...
 
     def resolve_alike(self, matches: Callable[[Event], bool], outcome: ElicitationResult) -> None:
@@ -224,6 +192,11 @@ class Life(LiveRun[Any], Protocol):
         ...
 
     @property
+    def trace(self) -> Trace:
+        """Its spans and log records."""
+        ...
+
+    @property
     def inbox(self) -> Inbox:
         """What the user says to it while it is under way."""
         ...
@@ -256,7 +229,7 @@ class Life(LiveRun[Any], Protocol):
         """Emit the error that this stream ends with."""
         ...
 
-    def cancel(self, reason: StopReason = "cancelled") -> None:
+    def cancel(self, reason: StopReason = "cancelled", message: str = "") -> None:
         """Stop the stream: at once on the loop's thread, as soon as the loop can from another."""
         ...
 

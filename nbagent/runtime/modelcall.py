@@ -16,9 +16,11 @@ from nbagent.errors import ModelError
 from nbagent.events import AgentChoice, AgentChoiceReasoning, PartialToolCall, TokenUsage
 from nbagent.ports import ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
 from nbagent.runtime import toolbox
+from nbagent.runtime.compaction import view
 from nbagent.runtime.life import Life
 from nbagent.runtime.toolbox import Toolbox
 from nbagent.session import ToolCall, Usage, new_id
+from nbagent.telemetry import Chat
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class Said:
     text: list[str] = field(default_factory=list[str])
     arguments: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     names: dict[str, str] = field(default_factory=dict[str, str])
+    usage: Usage = field(default_factory=Usage)
 
     def piece(self, given: str, name: str, arguments: str) -> str:
         """A piece of the call that the model knows as `given`; the call's identifier in the session."""
@@ -73,17 +76,30 @@ async def model_call(run: Life, tools: Toolbox, instructions: str) -> Said:
         It failed, or said something that is no piece of an answer.
     """
     adapter = run.agent.output_adapter
+    messages, summarised = view(run.session)
     request = ModelRequest(
-        messages=tuple(run.session.messages),
+        messages=tuple(messages),
+        summarised=tuple(summarised),
         instructions=instructions,
         tools=toolbox.specs(tools),
         output_schema=adapter.json_schema() if adapter is not None else None,
     )
-    said = Said({call.id for message in request.messages for call in message.tool_calls})
+    said = Said({call.id for message in run.session.messages for call in message.tool_calls})
+    with run.trace.chat(run.agent.name, run.model, request) as chat:
+        try:
+            await _listen(run, request, said, chat)
+        finally:
+            chat.said(said.usage, said.text, said.calls)
+    return said
+
+
+async def _listen(run: Life, request: ModelRequest, said: Said, chat: Chat) -> None:
     chunks = None
     try:
         chunks = run.model.stream(request)
         async for chunk in chunks:
+            if not chat.heard:
+                chat.first()
             match chunk:
                 case TextDelta(str() as content):
                     said.text.append(content)
@@ -96,6 +112,7 @@ async def model_call(run: Life, tools: Toolbox, instructions: str) -> Said:
                     key = said.piece(given, name, arguments)
                     await run.emit(PartialToolCall, tool_call_id=key, name=said.names[key], arguments=arguments)
                 case Usage():
+                    said.usage += chunk
                     run.usage += chunk
                     usage = run.usage
                     await run.emit(
@@ -112,4 +129,3 @@ async def model_call(run: Life, tools: Toolbox, instructions: str) -> Said:
     finally:
         if (close := getattr(chunks, "aclose", None)) is not None:
             await close()
-    return said

@@ -27,11 +27,12 @@ class _Feed:
 
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
-        self.queue: deque[Event] = deque(maxlen=None if observer.lossless else LOSSY_CAPACITY)
+        self.capacity = None if observer.lossless else LOSSY_CAPACITY
+        self.queue: deque[Event] = deque(maxlen=self.capacity)
         self.lost = 0
         self.failed = 0
         self.ended = False
-        self.filled = asyncio.Event()
+        self.waiting: asyncio.Future[None] | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -39,38 +40,39 @@ class _Feed:
         name = f"nbagent observer {type(self.observer).__name__}"
         self.task = asyncio.get_running_loop().create_task(self._pump(), name=name)
 
-    def push(self, event: Event) -> None:
-        if self.ended:
-            return
-        if len(self.queue) == self.queue.maxlen:
-            self.lost += 1
-        self.queue.append(event)
-        self.filled.set()
-
     def end(self) -> None:
         self.ended = True
-        self.filled.set()
+        self.wake()
+
+    def wake(self) -> None:
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(None)
+        self.waiting = None
 
     async def _pump(self) -> None:
         while True:
             while self.queue:
-                await self._deliver(self.queue.popleft())
+                event = self.queue.popleft()
+                try:
+                    await self.observer.on_event(event)
+                except BaseException as failure:  # the outermost edge of a task that must live on
+                    self._failed(event, failure)
             if self.ended:
                 break
-            self.filled.clear()
-            await self.filled.wait()
+            self.waiting = asyncio.get_running_loop().create_future()
+            await self.waiting
         if self.lost:
             logger.warning("observer %r was too slow: %d events lost", self.observer, self.lost)
 
-    async def _deliver(self, event: Event) -> None:
-        try:
-            await self.observer.on_event(event)
-        except BaseException as failure:  # the outermost edge of a task that must live on
-            if not boundary.is_failure(failure):
-                raise
-            self.failed += 1
-            if self.failed == 1:
-                logger.exception("observer %r failed on %s; it goes on with the next event", self.observer, event.type)
+    def _failed(self, event: Event, failure: BaseException) -> None:
+        if not boundary.is_failure(failure):
+            raise failure
+        self.failed += 1
+        if self.failed == 1:
+            logger.error(
+                "observer %r failed on %s; it goes on with the next event",
+                self.observer, event.type, exc_info=failure,
+            )  # fmt: skip
 
 
 class FanOut:
@@ -87,8 +89,14 @@ class FanOut:
 
     def push(self, event: Event) -> None:
         """Queue an event for every observer; never waits."""
-        for feed in self._feeds:
-            feed.push(event)
+        for feed in self._feeds:  # in place, since this is done for each piece of text
+            if feed.ended:
+                continue
+            if len(feed.queue) == feed.capacity:
+                feed.lost += 1
+            feed.queue.append(event)
+            if feed.waiting is not None:
+                feed.wake()
 
     def end(self) -> None:
         """No event will follow."""

@@ -28,12 +28,15 @@ class Nested:
         The call that started it.
     instructions
         What the agent reads beside its own instructions.
+    id
+        In the background: the name by which agents and people speak of it.
     """
 
     kind: Literal["transfer", "skill", "background"]
     name: str
     tool_call_id: str | None = None
     instructions: str = ""
+    id: str = ""
 
     @property
     def detached(self) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from nbagent.errors import AnswerRefused, Interrupted
@@ -21,11 +22,14 @@ from nbagent.events import ElicitationRequest, ElicitationResolved, Error, Event
 from nbagent.ports import ElicitationResult
 from nbagent.runtime import answers
 from nbagent.runtime.bridge import Question
+from nbagent.runtime.hooking import fire
 from nbagent.runtime.life import Life
 from nbagent.session import new_id
 
 RUN_ENDED = "the run ended before this was answered"
 NOT_AWAITED = "whoever asked no longer waits for an answer"
+
+_telling_hooks: ContextVar[bool] = ContextVar("nbagent_telling_hooks", default=False)
 
 
 class Questions:
@@ -34,6 +38,7 @@ class Questions:
     def __init__(self, run: Life) -> None:
         self._run = run
         self._open: dict[str, Question] = {}
+        self._hooks: set[asyncio.Task[None]] = set()
 
     @property
     def stream_id(self) -> str:
@@ -55,7 +60,7 @@ class Questions:
         if schema is not None and not isinstance(schema, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"the schema of a question is a mapping or None, not {type(schema).__name__}")
         run = self._run
-        request = {
+        request: dict[str, Any] = {
             "message": message,
             "schema": None if url else schema,
             "mode": "url" if url else "form",
@@ -64,14 +69,14 @@ class Questions:
             "tool_call_id": tool_call_id,
         }
         if not url and schema is not None and (secret := secret_field(schema)) is not None:
-            note = f"declined: the field {secret!r} asks for a secret, which must not be typed into a form"
+            note = f"the field {secret!r} asks for a secret, which must not be typed into a form"
             run.record(
                 Warning, message=f"{source or 'A tool'} asked for a secret in a form ({secret!r}); it was declined."
             )
             outcome = ElicitationResult("decline", note=note)
         else:
             outcome = await self.put(ElicitationRequest, self._automatic(), **request)
-        run.calls.note(tool_call_id, outcome.note)
+        run.calls.note(tool_call_id, outcome.explanation)
         return outcome
 
     def _automatic(self) -> Callable[[ElicitationRequest], Awaitable[ElicitationResult]] | None:
@@ -84,7 +89,7 @@ class Questions:
                 return await answers.answer(request, given)
             except answers.BadAnswers as error:
                 self._run.record(Error, code="invalid_answer", message=str(error))
-                return ElicitationResult("decline", note=f"declined: {error}")
+                return ElicitationResult("decline", note=str(error))
 
         return answer
 
@@ -92,15 +97,26 @@ class Questions:
         self,
         cls: type[Event],
         automatic: Callable[[Any], Awaitable[ElicitationResult]] | None = None,
+        check: Callable[[ElicitationResult], None] | None = None,
         **fields: Any,
     ) -> ElicitationResult:
-        """Ask: register, emit the event `cls`, and wait; `automatic` answers in a person's place."""
+        """Ask: register, emit the event `cls`, and wait.
+
+        Parameters
+        ----------
+        cls, fields
+            The event that asks, and what it says.
+        automatic
+            Answers in a person's place.
+        check
+            Raises `InvalidAnswer` for an answer that cannot be taken; the question then stays open.
+        """
         run = self._run
         if run.stopped is not None:
             return ElicitationResult("cancel", note=RUN_ENDED)
         question_id = new_id("ask")
         event = run.make(cls, id=question_id, **fields)
-        question = Question(question_id, run.id, event, run.loop, asyncio.Event(), self._announce)
+        question = Question(question_id, run.id, event, run.loop, asyncio.Event(), self._announce, check=check)
         self._open[question_id] = question
         run.runtime.bridge.register(question)
         run.push(event)
@@ -109,7 +125,9 @@ class Questions:
             if automatic is not None:
                 answering = run.loop.create_task(self._answer(question, automatic))
             elif run.options.unattended is not None:
-                self._settle(question, ElicitationResult("decline", note=f"declined: {run.options.unattended}"))
+                self._settle(question, ElicitationResult("decline", note=run.options.unattended))
+            else:
+                self._tell_hooks(event)
             return await question.wait()
         finally:
             if answering is not None:
@@ -125,6 +143,26 @@ class Questions:
         finally:
             self._settle(question, ElicitationResult("cancel", note=NOT_AWAITED))
 
+    def _tell_hooks(self, event: Event) -> None:
+        """A person is waited for: tell the hooks, beside the question, which waits for none of them."""
+        if _telling_hooks.get():
+            return  # a hook that asks is not told of its own question
+        task = self._run.loop.create_task(self._fire(event), name=f"nbagent {self._run.id} on_user_input")
+        self._hooks.add(task)
+        task.add_done_callback(self._hooks.discard)
+
+    async def _fire(self, event: Event) -> None:
+        _telling_hooks.set(True)
+        try:
+            await fire(self._run, "on_user_input", question=event)
+        except Interrupted:
+            self._run.cancel("interrupted")
+
+    async def ended(self) -> None:
+        """Wait until no hook is left."""
+        if self._hooks:
+            await asyncio.wait(self._hooks)
+
     def resolve_alike(self, matches: Callable[[Event], bool], outcome: ElicitationResult) -> None:
         """Settle every open question whose event matches, with one outcome."""
         for question in tuple(self._open.values()):
@@ -137,11 +175,14 @@ class Questions:
             self._settle(question, ElicitationResult("cancel", note=RUN_ENDED))
             self._announce(question)
             question.settled.set()
+        for task in self._hooks:
+            task.cancel()
 
     def forget(self) -> None:
         """The loop is closed: nobody waits there any more, so that settling must not try to wake them."""
         for question in self._open.values():
             question.settled = asyncio.Event()
+        self._hooks.clear()
 
     def _settle(self, question: Question, outcome: ElicitationResult) -> None:
         with contextlib.suppress(AnswerRefused):  # somebody answered first, which is as good

@@ -41,7 +41,7 @@ from nbagent.events import (
     SubSessionStarted,
     Warning,
 )
-from nbagent.ports import Model, current_call
+from nbagent.ports import Model, Store, current_call
 from nbagent.runtime import registry
 from nbagent.runtime.calls import Calls
 from nbagent.runtime.channel import Channel
@@ -56,6 +56,7 @@ from nbagent.runtime.outlet import Direct, Outlet, Relay
 from nbagent.runtime.questions import Questions
 from nbagent.runtime.turn import TurnRecord
 from nbagent.session import Result, Session, Turn, Usage, new_id
+from nbagent.telemetry import Trace
 
 logger = logging.getLogger("nbagent")
 E = TypeVar("E", bound=Event)
@@ -88,17 +89,18 @@ class Run(Generic[H]):
     def __init__(self, runtime: Home[H], session: Session, prompt: str, options: RunOptions) -> None:
         self.id = new_id("stream")
         self.runtime = runtime
-        self.agent: Agent = options.agent or runtime.team.agents.get(session.agent) or runtime.agent
-        self.model: Model = options.model or self.agent.model
-        self.successor: Agent | None = None
         self.session = session
         self.prompt = prompt
         self.options = options
+        self.agent: Agent = self._speaker()
+        self.model: Model = options.model or self.agent.model
+        self.successor: Agent | None = None
         self.parent: Run[H] | None = None
         self.children: list[Run[H]] = []
         self.stopped: StreamStopped | None = None
         self.error: Error | None = None
         self.usage = Usage()
+        self.nested_usage = Usage()
         self.output: Any = None
         self.turn = TurnRecord(session, self.agent.name)
         self.started = asyncio.Event()
@@ -109,6 +111,7 @@ class Run(Generic[H]):
         self.undelivered: tuple[str, ...] = ()
         self.questions = Questions(self)
         self.calls = Calls(self)
+        self.trace = Trace(self.id, session, lambda: self._reason)
         self._seq = 0
         self._hurried = False
         self._clean_by = 0.0
@@ -162,6 +165,7 @@ class Run(Generic[H]):
         relayed = parent is not None and self.options.nested is not None and not self.options.nested.detached
         self.outlet: Outlet = Relay(parent.outlet, self.channel) if relayed and parent else Direct(self.channel, fanout)
         self._join(parent)
+        self.trace.begin(self.agent, self.model, self.parent.id if self.parent else "")
         self._task = self.loop.create_task(self._main(), name=f"nbagent {self.id} {self.agent.name}")
         self._task.add_done_callback(self._ended)
 
@@ -175,6 +179,7 @@ class Run(Generic[H]):
             registry.add(self)
             if self.runtime.session_store is not None:
                 self.runtime.session_store.begin_turn(self.session)
+                self._speak_as(self._speaker())  # another process may have handed the conversation over
             session, options = self.session, self.options
             self._turn = Turn(self.id, len(session.messages), options.cell_id, options.execution, session.agent)
             session.turns.append(self._turn)
@@ -208,19 +213,30 @@ class Run(Generic[H]):
             child_agent=self.agent.name,
             tool_call_id=call.tool_call_id if call is not None else None,
             background=background,
+            background_id=self.options.nested.id if self.options.nested is not None else "",
         )
 
     def become(self, agent: Agent) -> None:
         """Go on as another agent, which the session is with from now on."""
+        self._speak_as(agent)
+        self.session.agent = agent.name
+
+    def _speaker(self) -> Agent:
+        runtime = self.runtime
+        return self.options.agent or runtime.team.agents.get(self.session.agent) or runtime.agent
+
+    def _speak_as(self, agent: Agent) -> None:
         self.agent = agent
         self.model = self.options.model or agent.model
         self.turn.agent_name = agent.name
-        self.session.agent = agent.name
 
     # ------------------------------------------------------------ events
 
     def make(self, cls: type[E], **fields: Any) -> E:
         """The next event of this stream; `push` it in the same step."""
+        return self._next(cls, fields)
+
+    def _next(self, cls: type[E], fields: dict[str, Any]) -> E:
         self._seq += 1
         return cls(
             session_id=self.session.id,
@@ -238,7 +254,7 @@ class Run(Generic[H]):
     def record(self, cls: type[Event], **fields: Any) -> None:
         """Emit an event at once, also beyond the channel's capacity; dropped once the stream has stopped."""
         if self.stopped is None:
-            self.push(self.make(cls, **fields))
+            self.outlet.push(self._next(cls, fields))
 
     async def emit(self, cls: type[Event], **fields: Any) -> None:
         """Emit an event when the consumer has made room for it."""
@@ -246,7 +262,8 @@ class Run(Generic[H]):
             await self.outlet.room()
             if self.stopped is not None:  # the close made the room: go no further than the cancellation
                 await checkpoint_if_cancelled()
-        self.record(cls, **fields)
+        if self.stopped is None:
+            self.outlet.push(self._next(cls, fields))
 
     def fail(self, code: str, message: str) -> None:
         """Emit the error that this stream ends with."""
@@ -256,14 +273,14 @@ class Run(Generic[H]):
 
     # ------------------------------------------------------------ the end
 
-    def cancel(self, reason: StopReason = "cancelled") -> None:
+    def cancel(self, reason: StopReason = "cancelled", message: str = "") -> None:
         """Stop the stream: at once on the loop's thread, as soon as the loop can from another."""
         if asyncio._get_running_loop() is self.loop:  # pyright: ignore[reportPrivateUsage]
-            self._cancel(reason)
+            self._cancel(reason, message)
         elif self.loop.is_closed():
             self.bury()
         else:
-            call_soon(self.loop, self._cancel, reason)
+            call_soon(self.loop, self._cancel, reason, message)
 
     def cancel_soon(self) -> None:
         """Stop the stream from wherever the garbage collector happens to be, as soon as the loop can."""
@@ -274,25 +291,25 @@ class Run(Generic[H]):
         """Cut the cleanup's grace short; from any thread."""
         call_soon(self.loop, self._hurry)
 
-    def _cancel(self, reason: StopReason) -> None:
+    def _cancel(self, reason: StopReason, message: str = "") -> None:
         if self.stopped is not None:
             return  # what still cleans up has its grace
         try:
-            self.finalize(reason)
+            self.finalize(reason, message)
         finally:
             if self._scope is not None:
                 self._scope.cancel()
 
     def bury(self) -> None:
         """Its loop was closed over it, so that nobody is left to be woken: forget who waits, and record the facts."""
-        for child in tuple(self.children):
-            child.bury()
         self.calls.forget()
         self.questions.forget()
         self._scope = None
         self.channel = Channel()
         self.outlet = Direct(self.channel, FanOut(()))
         self.started, self.stopping, self.done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        for child in tuple(self.children):  # after the outlet, since each tells its parent that it has stopped
+            child.bury()
         self.finalize("cancelled")
         self._free()
 
@@ -308,8 +325,8 @@ class Run(Generic[H]):
             return
         if not self._seq:
             self.record_start()
-        for child in tuple(reversed(self.children)):
-            child.cancel(reason)
+        for child in tuple(reversed(self.children)):  # one that is cut short has not completed, whatever its parent did
+            child.cancel(reason if reason in CUT_SHORT else "cancelled")
         self.calls.stop()
         self.questions.cancel_all()
         self.calls.record_missing()
@@ -335,6 +352,7 @@ class Run(Generic[H]):
         if self.parent is not None:
             if self in self.parent.children:
                 self.parent.children.remove(self)
+                self.parent.nested_usage += self.usage + self.nested_usage
             self.parent.record(
                 SubSessionCompleted,
                 child_stream_id=self.id,
@@ -361,13 +379,15 @@ class Run(Generic[H]):
         messages = self.turn.messages
         text = next((m.content for m in reversed(messages) if m.role == "assistant"), "")
         reason = self.stopped.reason if self.stopped is not None else ""
-        return Result(text, messages, reason, self.usage, self.session.id, self.id, self.output)
+        usage = self.usage + self.nested_usage
+        return Result(text, messages, reason, usage, self.session.id, self.id, self.output)
 
     # ------------------------------------------------------------ the task
 
     async def _main(self) -> None:
         current_run.set(self)
         current_call.set(None)  # a stream that a tool started is no part of the tool's call
+        self.trace.enter()
         try:
             with Lifetime(self):
                 if self.stopped is None:
@@ -384,13 +404,24 @@ class Run(Generic[H]):
                 self._grace.cancel()
             with anyio.CancelScope(deadline=self._clean_by - HOOK_GRACE):
                 await self.calls.ended()
+                await self.questions.ended()
             await session_end(self, self.stopped.reason)
-        await self.outlet.drain(DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN)
+        self.trace.end(self.usage, self.error)
+        await self.trace.settle()
+        seconds = DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN
+        await self.outlet.drain(seconds)
         if self.runtime.session_store is not None:
-            with anyio.move_on_after(DRAIN) as saving:
-                await self.runtime.session_store.save(self.session)
+            await self._save(self.runtime.session_store, seconds)
+
+    async def _save(self, store: Store, seconds: float) -> None:
+        try:
+            with anyio.move_on_after(seconds) as saving:
+                await store.save(self.session)
+        except Exception as error:  # the run is over and its history intact: what is on disk is behind
+            logger.error("session %s was not saved: %s", self.session.id, error)
+        else:
             if saving.cancelled_caught:
-                logger.warning("session %s was not saved in %.1f s", self.session.id, DRAIN)
+                logger.warning("session %s was not saved in %.1f s", self.session.id, seconds)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         try:
@@ -403,6 +434,7 @@ class Run(Generic[H]):
     def _free(self) -> None:
         begun, self._turn.reason = self._turn.reason is None, self._turn.reason or self._reason
         registry.discard(self)
+        self.trace.end(self.usage, self.error)
         self.started.set()
         self.stopping.set()
         self.done.set()

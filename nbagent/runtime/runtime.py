@@ -7,7 +7,7 @@ uses the same one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from nbagent.permissions import check_mode
 from nbagent.ports import Model, Observer, Store
 from nbagent.runtime import answers as _answers
 from nbagent.runtime.bridge import Bridge
+from nbagent.runtime.delegation.background import BackgroundAgents
 from nbagent.runtime.live import live_runs
 from nbagent.runtime.options import Answers, Nested, RunOptions
 from nbagent.runtime.run import Run
@@ -45,6 +46,13 @@ class Runtime:
     ----------
     bridge
         The live streams (`current`, `live`) and their open questions (`pending`).
+    approved
+        What the user approved for good, by agent: patterns of `nbagent.permissions`.
+    background
+        The background agents of its streams.
+    on_background
+        Set by a front end: called on the loop's thread with the `Stream` of each background agent when it has begun, to
+        consume it from then on (as ``async with stream``). None: nobody looks on, and the runtime drains it.
 
     Raises
     ------
@@ -65,6 +73,9 @@ class Runtime:
         self.session_store = session_store
         self.observers = (*observers, *([session_store] if session_store is not None else []))
         self.bridge: Bridge[Stream] = Bridge()
+        self.approved: dict[str, set[str]] = {}
+        self.background = BackgroundAgents()
+        self.on_background: Callable[[Stream], None] | None = None
 
     def __repr__(self) -> str:
         return f"Runtime({self.name!r})"
@@ -139,11 +150,11 @@ class Runtime:
             How it is nested in the stream that starts it.
         like
             That stream's options: answers, approvals and attendance are the same; a background agent has observers of
-            its own, the others speak through their parent.
+            its own, the others speak through their parent. A model in place of the agent's own stays for its skills.
         """
-        options = replace(
-            like, agent=agent, nested=nested, observers=self.observers if nested.detached else (), model=None
-        )
+        observers = self.observers if nested.detached else ()
+        model = like.model if nested.kind == "skill" else None
+        options = replace(like, agent=agent, nested=nested, observers=observers, model=model)
         return Stream(Run(self, session, prompt, options))
 
     async def run(
@@ -192,8 +203,10 @@ class Runtime:
         action
             ``accept``, ``decline`` or ``cancel``.
         content
-            For an accepted form: the values by field name. For a call to be confirmed: ``{"scope": "session"}``
-            approves the tool for the rest of the session, ``{"reason": "…"}`` tells the model why not.
+            For an accepted form: the values by field name. For an accepted call: ``{"scope": …}``, which is ``once``,
+            ``session`` (this tool from now on), ``always`` (in every session, what fits its ``"pattern"``; without one,
+            the pattern that the event suggests) or ``all`` (whatever asks, in this session); and ``{"arguments": …}``
+            where the user changed them. For a declined one: ``{"reason": "…"}`` tells the model why not.
         note
             Why, where nobody answered; the model reads it.
         fill
@@ -207,7 +220,10 @@ class Runtime:
             The content does not fit the schema; the question stays open.
         """
         question = self.bridge.get(elicitation_id)
-        self.bridge.resolve(elicitation_id, _answers.checked(question.request, action, content, note=note, fill=fill))
+        outcome = _answers.checked(question.request, action, content, note=note, fill=fill)
+        if question.check is not None:
+            question.check(outcome)
+        self.bridge.resolve(elicitation_id, outcome)
 
     async def aclose(self) -> None:
         """End this runtime's streams and what its toolsets keep warm; idempotent."""
@@ -216,6 +232,7 @@ class Runtime:
             stream.cancel()
         for stream in mine:
             await stream.join()
+        await self.background.settled()
         for agent in self.team.agents.values():
             for toolset in agent.toolsets:
                 try:

@@ -14,6 +14,7 @@ import anyio
 
 from nbagent.events import Event, StopReason, StreamStopped
 from nbagent.runtime.life import Home
+from nbagent.runtime.options import Nested
 from nbagent.runtime.run import Run
 from nbagent.session import Result, Session
 
@@ -72,6 +73,16 @@ class Stream:
         return self._run.parent.handle if self._run.parent is not None else None
 
     @property
+    def prompt(self) -> str:
+        """What it was asked."""
+        return self._run.prompt
+
+    @property
+    def nested(self) -> Nested | None:
+        """How it is nested, where an agent started it."""
+        return self._run.options.nested
+
+    @property
     def stopped(self) -> StreamStopped | None:
         """The final event, or None while the stream is live; it may be set before the consumer has drained to it."""
         return self._run.stopped
@@ -79,6 +90,11 @@ class Stream:
     def result(self) -> Result:
         """What the run came to; complete once it has stopped."""
         return self._run.result()
+
+    @property
+    def said(self) -> str:
+        """The agent's text of this turn so far, also what it is saying right now."""
+        return self._run.turn.said
 
     def __repr__(self) -> str:
         state = self.stopped.reason if self.stopped is not None else "live" if self._begun else "not begun"
@@ -182,7 +198,11 @@ class Events:
         return self
 
     async def __anext__(self) -> Event:
-        event = await self._run.channel.receive()
+        channel = self._run.channel
+        try:
+            return channel.take()
+        except IndexError:
+            event = await channel.receive()
         if event is None:
             raise StopAsyncIteration
         return event

@@ -13,6 +13,7 @@ import contextlib
 import threading
 from typing import Any
 
+from nbagent import boundary
 from nbagent.agent import Agent, Team
 from nbagent.runtime.runtime import Runtime
 from nbagent.session import Result, Session
@@ -73,6 +74,7 @@ async def _main(given: Agent | Team | Runtime, prompt: str, session: Session, op
         await runtime.aclose()
 
 
+@boundary.transparent
 def _on_thread(main: Any) -> Result:
     waiting = asyncio.current_task()
     cancelling = waiting.cancelling() if waiting is not None else 0

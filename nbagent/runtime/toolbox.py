@@ -1,4 +1,5 @@
-"""The tools of one run: the agent's functions and what its toolsets lend, by the names that the model calls.
+"""The tools of one run: the agent's functions, those made for what it declares (sub-agents, skills …), and what its
+toolsets lend, by the names that the model calls.
 
 Opened by `loop` at the beginning of a run and closed at its end. Two toolsets may offer the same name: then each such
 tool is called by its toolset's name and its own (`ledger_search`); the user's functions keep theirs.
@@ -17,6 +18,7 @@ from nbagent import boundary
 from nbagent.errors import ConfigError, ToolsUnavailable
 from nbagent.events import MCPInitFinished, MCPInitStarted, ToolsetInfo
 from nbagent.ports import Tool, Toolset, ToolSpec
+from nbagent.runtime.delegation.offering import offered
 from nbagent.runtime.life import Life
 
 Toolbox = dict[str, Tool]
@@ -57,7 +59,7 @@ async def opened(run: Life, stack: AsyncExitStack) -> Toolbox:
     ConfigError
         Names collide.
     """
-    tools: list[Tool] = list(run.agent.tools)
+    tools: list[Tool] = [*run.agent.tools, *offered(run)]
     lent: list[tuple[Toolset, Sequence[Tool]]] = []
     for toolset in run.agent.toolsets:
         lent.append((toolset, await _open(run, toolset, stack)))

@@ -7,9 +7,8 @@ results, in the order of the calls; text that was heard is kept and marked; each
 
 from __future__ import annotations
 
+from nbagent.messages import CUT_SHORT
 from nbagent.session import Message, Session, ToolCall
-
-CUT_SHORT = "This call was cut short: the run ended before the tool answered."
 
 
 class TurnRecord:
@@ -41,6 +40,18 @@ class TurnRecord:
     def open_calls(self) -> list[ToolCall]:
         """The calls that have no result yet, in order."""
         return [call for call in self._calls.values() if call.id not in self._results]
+
+    @property
+    def said(self) -> str:
+        """The agent's text so far, its messages by empty lines apart, also the one that it is speaking."""
+        calling = [self._calling.content] if self._calling is not None else []
+        before = [message.content for message in self._said if message.role == "assistant"]
+        return "\n\n".join(text for text in (*before, *calling, "".join(self._text)) if text)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the agent has begun a message that is not complete."""
+        return bool(self._text or self._reasoning)
 
     def user(self, content: str) -> None:
         """The user's words."""

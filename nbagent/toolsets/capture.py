@@ -14,10 +14,13 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
+
+from nbagent import boundary
 
 Emit = Callable[[str, Mapping[str, Any] | None], None]
 
@@ -25,6 +28,9 @@ _emit: ContextVar[Emit | None] = ContextVar("nbagent_emit", default=None)
 _lock = threading.Lock()
 _count = 0
 _proxies: dict[str, _Proxy] = {}
+_retired: deque[_Proxy] = deque(maxlen=16)
+"""Kept alive, as are the proxies: `print` holds no reference to the `sys.stdout` that it found (CPython before 3.14),
+so one that is freed on another thread in the midst of it takes the process with it."""
 
 
 class _Proxy(io.TextIOBase):
@@ -41,6 +47,7 @@ class _Proxy(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(s).__name__}")
         if s:
             emit(s, None)
+            boundary.checkpoint()
         return len(s)
 
     def writelines(self, lines: Iterable[str], /) -> None:  # type: ignore[override]
@@ -84,9 +91,7 @@ def _install() -> None:
     with _lock:
         if _count == 0:
             for name in ("stdout", "stderr"):
-                proxy = _Proxy(getattr(sys, name))
-                _proxies[name] = proxy
-                setattr(sys, name, proxy)
+                setattr(sys, name, _proxy_of(name, getattr(sys, name)))
         _count += 1
 
 
@@ -98,7 +103,16 @@ def _remove() -> None:
             for name, proxy in _proxies.items():
                 if getattr(sys, name) is proxy:
                     setattr(sys, name, proxy.original)
-            _proxies.clear()
+
+
+def _proxy_of(name: str, original: TextIO) -> _Proxy:
+    """The proxy in front of `original`: the one of the last time, if it stood in front of the same stream."""
+    proxy = _proxies.get(name)
+    if proxy is None or proxy.original is not original:
+        if proxy is not None:
+            _retired.append(proxy)
+        proxy = _proxies[name] = _Proxy(original)
+    return proxy
 
 
 @contextmanager

@@ -80,6 +80,7 @@ class FunctionTool(Generic[P, T]):
         with contextlib.suppress(NameError):  # an annotation names what is defined further down: read at the first use
             self._parameters = Parameters(self.name, function, localns)
 
+    @boundary.transparent
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.function(*args, **kwargs)
 

@@ -225,8 +225,8 @@ class Group(Block):
 
     @property
     def label(self) -> str:
-        """``auditor · for bookkeeper``."""
-        return f"{self.agent} · for {self.of}" if self.of else self.agent
+        """``auditor · for bookkeeper``; of an agent that works by a skill of its own, its name alone."""
+        return f"{self.agent} · for {self.of}" if self.of not in ("", self.agent) else self.agent
 
     @property
     def word(self) -> str:

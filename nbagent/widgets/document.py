@@ -48,6 +48,7 @@ class Document:
         self._groups: dict[str, Group] = {}
         self._cards: dict[tuple[int, str], Card] = {}
         self._questions: dict[str, Question] = {}
+        self._usages: dict[int, ev.TokenUsage] = {}
         self._handlers: dict[str, Callable[[Group, Any], None]] = {
             "stream_started": self._started, "stream_stopped": self._stopped, "user_message": self._prompt,
             "agent_info": self._agent, "agent_choice": self._text, "agent_choice_reasoning": self._reasoning,
@@ -178,10 +179,14 @@ class Document:
             self._touch(self.footer)
 
     def _usage(self, group: Group, event: ev.TokenUsage) -> None:
-        if group is self.root:
-            self.footer.sent, self.footer.received = event.input_tokens, event.output_tokens
-            self.footer.cost = event.cost
-            self._touch(self.footer)
+        """Each stream tells of its own; the footer, of all together."""
+        self._usages[group.id] = event
+        usages = self._usages.values()
+        self.footer.sent = sum(usage.input_tokens for usage in usages)
+        self.footer.received = sum(usage.output_tokens for usage in usages)
+        costs = [usage.cost for usage in usages if usage.cost is not None]
+        self.footer.cost = sum(costs) if costs else None
+        self._touch(self.footer)
 
     def _text(self, group: Group, event: ev.AgentChoice) -> None:
         if not isinstance(group.growing, Text):
@@ -259,14 +264,14 @@ class Document:
 
     def _limit(self, group: Group, event: ev.MaxIterationsReached) -> None:
         if event.id is not None:
-            message = f"{event.max_iterations} model calls were made. Go on?"
+            message = f"{event.message or f'{event.max_iterations} model calls were made.'} Go on?"
             self._ask(group, Question(next(self._ids), group.id, event.id, "limit", message), event.timestamp)
 
     def _resolved(self, group: Group, event: ev.ElicitationResolved) -> None:
         question = self._questions.get(event.id)
         if question is None or question.action is not None:
             return
-        question.action, question.note = event.action, event.note.removeprefix("declined: ")
+        question.action, question.note = event.action, event.note
         self._touch(question)
         same = (question.parent, question.call_id)
         waiting = [q for q in self._questions.values() if (q.parent, q.call_id) == same and q.action is None]
@@ -279,7 +284,10 @@ class Document:
 
     def _sub_started(self, group: Group, event: ev.SubSessionStarted) -> None:
         self._settle(group, event.timestamp)
-        if event.child_stream_id not in self._groups:
+        if event.background:
+            name = f" as {event.background_id}" if event.background_id else ""
+            self._note(group, "info", f"{event.child_agent} runs in the background{name}.")
+        elif event.child_stream_id not in self._groups:
             self._nested(group, event.child_stream_id, event.child_agent)
 
     def _sub_completed(self, group: Group, event: ev.SubSessionCompleted) -> None:

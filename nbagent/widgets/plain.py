@@ -165,11 +165,15 @@ class PlainTranscript:
         self._ends = 2  # line feeds at the end of what was written
 
     async def on_event(self, event: Event) -> None:
+        """Take one event, as an observer."""
+        self.take(event)
+
+    def take(self, event: Event) -> None:
         """Take one event: text goes out as it comes, anything else once it is whole."""
         self.document.apply(event)
         changed, self.document.changed = self.document.changed, {}
         for block in changed.values():
-            if isinstance(block, Text) and isinstance(event, AgentChoice):
+            if isinstance(block, Text) and isinstance(event, AgentChoice) and self._is_outermost(block):
                 self._put(plain(event.content))
             elif self._due(block, event):
                 self._start()
@@ -192,8 +196,13 @@ class PlainTranscript:
         if self._open:
             self._put("\n" * max(2 - self._ends, 0))
 
+    def _is_outermost(self, block: Block) -> bool:
+        return block.parent == self.document.root.id
+
     def _due(self, block: Block, event: Event) -> bool:
         match block:
+            case Text():  # nested streams may speak at once: each text whole
+                return block.done and not self._is_outermost(block)
             case Card():
                 return event.type == "tool_call_response"
             case Reasoning():

@@ -213,4 +213,7 @@ def _widget_class() -> type[anywidget.AnyWidget]:
     class TranscriptWidget(anywidget.AnyWidget):
         _esm = packed("transcript.js", "transcript.css", "forms.css")
 
+        def __repr__(self) -> str:
+            return "An agent is at work …"
+
     return TranscriptWidget

@@ -35,6 +35,19 @@ def dark_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def notebook_7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A Notebook 7 server."""
+    with Lab(tmp_path_factory.mktemp("notebook7"), app="notebook") as server:
+        yield server
+
+
+@pytest.fixture(params=["lab", "notebook_7"])
+def either(request: pytest.FixtureRequest) -> Lab:
+    """The server of each front end in turn."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""

@@ -1,4 +1,4 @@
-"""A real JupyterLab in Chromium, driven as a person would: open a notebook, run cells, press the toolbar's buttons.
+"""A real JupyterLab, or Notebook 7, in Chromium, driven as a person would: open a notebook, run cells, press buttons.
 
 `Lab` is the server: its own port, token, folder and settings, ended by its process id. `Notebook` is one open notebook
 in a page: cells by index, the kernel's state as the toolbar shows it, and what was saved to the disk. Every wait is
@@ -7,6 +7,7 @@ bounded by Playwright's timeout, and none is a sleep.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -38,12 +39,15 @@ SESSIONS = """
     const sessions = all.filter(({path}) => location.pathname.endsWith(path));"""
 """JavaScript: the sessions of the notebook in front, as `sessions`."""
 
+CONNECTED = "sessions.length == 1 && sessions[0].kernel.connections > 0 && sessions[0].kernel.execution_state == 'idle'"
+"""JavaScript: whether the page has reached the notebook's kernel, which has nothing to do."""
+
 KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 
 @dataclass
 class Lab:
-    """A JupyterLab server of its own, a context manager.
+    """A server of its own, of JupyterLab or Notebook 7; a context manager.
 
     Parameters
     ----------
@@ -51,12 +55,15 @@ class Lab:
         Where its settings and its notebooks live.
     theme
         The name of the theme.
+    app
+        ``jupyterlab`` or ``notebook``: the module that serves the pages.
     port
         Set when it runs; the server looks for a free one.
     """
 
     folder: Path
     theme: str = "JupyterLab Light"
+    app: str = "jupyterlab"
     port: int = 0
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     log: list[str] = field(default_factory=list[str])
@@ -82,7 +89,7 @@ class Lab:
         options = ["--no-browser", "--allow-root", "--ip=127.0.0.1"]
         options += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.notebooks}"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
+            [sys.executable, "-m", self.app, *options],
             env=self._configure(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -94,7 +101,7 @@ class Lab:
         self._reader.start()
         if not running.wait(60) or not self.port:
             self.__exit__()
-            raise RuntimeError("JupyterLab did not start:\n" + "".join(self.log[-20:]))
+            raise RuntimeError(f"{self.app} did not start:\n" + "".join(self.log[-20:]))
         return self
 
     def _read(self, running: threading.Event) -> None:
@@ -102,7 +109,7 @@ class Lab:
         with self._process.stderr as lines:
             for line in lines:
                 self.log.append(line)
-                if found := re.search(r"http://127\.0\.0\.1:(\d+)/lab", line):
+                if found := re.search(r"http://127\.0\.0\.1:(\d+)/(lab|tree)", line):
                     self.port = int(found[1])
                     running.set()
         running.set()
@@ -127,14 +134,25 @@ class Lab:
     def open(self, page: Page, path: Path) -> Notebook:
         """Open the notebook at `path` in `page`, and wait for its kernel."""
         if self._process.poll() is not None:
-            raise RuntimeError(f"JupyterLab ended ({self._process.returncode}):\n" + "".join(self.log[-30:]))
-        name = path.relative_to(self.notebooks).as_posix()
-        page.goto(f"http://127.0.0.1:{self.port}/lab/workspaces/{path.stem}/tree/{name}?token={self.token}&reset")
-        notebook = Notebook(page, path)
-        # The toolbar's sign says "idle" before there is a connection; the status bar does not.
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle", timeout=60_000)
+            raise RuntimeError(f"{self.app} ended ({self._process.returncode}):\n" + "".join(self.log[-30:]))
+        notebook = self.visit(page, path)
+        # The toolbar's sign says "idle" before there is a connection.
+        if self.app == "jupyterlab":
+            expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle", timeout=60_000)
+        else:
+            page.wait_for_function(f"async () => {{ {SESSIONS} return {CONNECTED}; }}", timeout=60_000)
         notebook.wait_idle()
         return notebook
+
+    def visit(self, page: Page, path: Path, workspace: str = "") -> Notebook:
+        """Open the notebook at `path` in `page`, whatever its kernel is doing; a second page has its own workspace."""
+        name = path.relative_to(self.notebooks).as_posix()
+        pages = {
+            "jupyterlab": f"lab/workspaces/{path.stem}{workspace}/tree/{name}?reset&token={self.token}",
+            "notebook": f"notebooks/{name}?token={self.token}",
+        }
+        page.goto(f"http://127.0.0.1:{self.port}/{pages[self.app]}")
+        return Notebook(page, path)
 
 
 @dataclass
@@ -158,7 +176,7 @@ class Notebook:
         return self.cell(index).locator(".jp-Cell-outputWrapper")
 
     def _status(self) -> Locator:
-        return self.panel.locator(".jp-Notebook-ExecutionIndicator")
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator")
 
     def wait_idle(self, timeout: float = 60) -> None:
         """Wait until the toolbar says that the kernel is idle, `timeout` seconds at most."""
@@ -173,8 +191,17 @@ class Notebook:
 
         The click goes into the code: one on the prompt leaves the focus in a form's field, whose keys are its own.
         """
-        self.cell(index).locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
+        prompt = self.cell(index).locator(".jp-InputPrompt").first
+        before = prompt.inner_text()
+        for _ in range(5):  # a page that is still being put together takes no notice of the keys
+            self.cell(index).locator(".cm-content").click()
+            self.page.keyboard.press("Control+Enter")
+            if before == "[*]:":
+                return
+            with contextlib.suppress(AssertionError):
+                expect(prompt).not_to_have_text(before, timeout=3000)
+                return
+        raise AssertionError(f"the cell {index} did not begin to run")
 
     def run(self, index: int, timeout: float = 60) -> None:
         """Run the cell at `index` and wait until it has a number again."""
@@ -191,10 +218,15 @@ class Notebook:
         """Press the toolbar's stop button."""
         self.panel.locator('.jp-Toolbar-item[data-jp-item-name="interrupt"]').click()
 
+    def restart(self) -> None:
+        """Press the toolbar's button that restarts the kernel, and say yes."""
+        self.panel.locator('.jp-Toolbar-item[data-jp-item-name="restart"]').click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+
     def save(self) -> nbformat.NotebookNode:
         """Save, wait until that is done, and read what is on the disk."""
-        self.page.keyboard.press("Control+s")
-        expect(self.page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty")).to_have_count(0)
+        with self.page.expect_response(lambda answer: answer.request.method == "PUT" and "/contents/" in answer.url):
+            self.panel.locator('.jp-Toolbar-item[data-jp-item-name="save"]').click()
         return nbformat.read(self.path, as_version=4)
 
     def kernel_state(self) -> str:

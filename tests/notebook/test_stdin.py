@@ -93,9 +93,23 @@ async def test_approvals_and_limits() -> None:
     assert await stdin.ask(call, Typist("y")) == ("accept", {"scope": "once"})
     assert await stdin.ask(call, Typist("s")) == ("accept", {"scope": "session"})
     assert await stdin.ask(call, Typist("n", "never")) == ("decline", {"reason": "never"})
+    assert await stdin.ask(call, Typist("a", "n", "")) == ("decline", {"reason": ""})  # without a pattern, no always
+    call = ToolCallConfirmation(id="q", tool_call_id="c", name="rm", arguments={}, pattern="rm:path=/tmp/*", **ABOUT)
+    typist = Typist("a")
+    assert await stdin.ask(call, typist) == ("accept", {"scope": "always", "pattern": "rm:path=/tmp/*"})
+    assert "[a]lways for rm:path=/tmp/*" in typist.prompts[0]
     limit = MaxIterationsReached(max_iterations=5, id="q", **ABOUT)
     assert await stdin.ask(limit, Typist("maybe", "y")) == ("accept", None)
     assert await stdin.ask(limit, Typist("n")) == ("decline", None)
+
+
+async def test_code_to_approve_stands_on_lines_of_its_own_and_hides_nothing() -> None:
+    code = "for i in x:\n    print(i)  # \u202e\x1b[8m"
+    given = {"arguments": {"code": code, "n": 1}, "code_argument": "code"}
+    typist = Typist("y")
+    await stdin.ask(ToolCallConfirmation(id="q", tool_call_id="c", name="run", **given, **ABOUT), typist)
+    lines = "run(n=1)\n    for i in x:\n        print(i)  # ⟨U+202E⟩⟨U+001B⟩[8m\n"
+    assert lines in typist.prompts[0]
 
 
 async def test_hostile_words_cannot_move_the_cursor() -> None:

@@ -85,3 +85,29 @@ async def test_p4_a_producer_that_waits_for_room_is_released_by_the_close() -> N
         await anyio.wait_all_tasks_blocked()
         channel.close(_terminal(2))
     assert not channel.full
+
+
+@pytest.mark.parametrize("how", ["cancelled before the wake", "cancelled in the step of the wake"])
+async def test_p4_of_several_who_wait_for_room_a_cancelled_one_takes_nobody_with_it(how: str) -> None:
+    channel = Channel(capacity=1)
+    channel.push(_event(1))
+    released: list[str] = []
+
+    async def produce(name: str) -> None:
+        await channel.room()
+        released.append(name)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(produce, "first")
+            async with anyio.create_task_group() as doomed:
+                doomed.start_soon(produce, "cancelled")
+                await anyio.wait_all_tasks_blocked()
+                group.start_soon(produce, "last")
+                await anyio.wait_all_tasks_blocked()
+                doomed.cancel_scope.cancel()
+                if how == "cancelled in the step of the wake":
+                    channel.take()
+            if how == "cancelled before the wake":
+                channel.take()
+    assert sorted(released) == ["first", "last"]

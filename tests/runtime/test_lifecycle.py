@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 from collections.abc import AsyncIterator
 
 import anyio
 import pytest
 
 from nbagent.agent import Agent
-from nbagent.errors import RunError, SessionBusy, ToolsUnavailable
+from nbagent.errors import RunError, SessionBusy
 from nbagent.events import (
     AgentChoice,
     Error,
     Event,
-    StreamStopped,
-    SubSessionCompleted,
-    SubSessionStarted,
     ToolCallResponse,
     ToolCallStarted,
     UserMessage,
 )
-from nbagent.hooks import HookContext, HookResult
+from nbagent.hooks import HookContext
 from nbagent.models import ScriptedModel, ToolCall
-from nbagent.ports import Asker, ModelChunk, ModelRequest, Tool
+from nbagent.ports import ModelChunk, ModelRequest
 from nbagent.runtime import Runtime, live_runs
 from nbagent.session import Session
 from tests.runtime.support import (
@@ -52,51 +48,6 @@ async def test_p1_the_bridge_knows_the_stream_while_it_lives() -> None:
     assert_nothing_left(runtime, session)
 
 
-class BrokenToolset:
-    """A toolset that cannot be opened."""
-
-    name = "broken"
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def open(self, asker: Asker) -> BrokenToolset:
-        return self
-
-    async def __aenter__(self) -> list[Tool]:
-        raise self._error
-
-    async def __aexit__(self, *exc: object) -> None:
-        raise AssertionError("never entered")
-
-    async def aclose(self) -> None:
-        pass
-
-
-@pytest.mark.parametrize("error", [ToolsUnavailable("no such command: nope"), OSError("disk on fire")])
-async def test_tools_fail_before_the_loop(error: Exception) -> None:
-    runtime, session = Runtime(scripted("never said", toolsets=[BrokenToolset(error)])), Session()
-    events = await events_of(runtime, session)
-    assert_whole(events)
-    assert isinstance(events[-2], Error) and events[-2].code == "tools_unavailable"
-    assert str(error) in events[-2].message
-    assert isinstance(events[-1], StreamStopped) and events[-1].reason == "error"
-    assert_nothing_left(runtime, session)
-
-
-async def test_a_user_prompt_submit_hook_stops_the_run() -> None:
-    def no(context: HookContext) -> HookResult:
-        return HookResult(block=True, reason="not on Sundays")
-
-    runtime, session = Runtime(scripted("never said", hooks={"user_prompt_submit": [no]})), Session()
-    events = await events_of(runtime, session)
-    assert_whole(events)
-    assert isinstance(events[-1], StreamStopped)
-    assert (events[-1].reason, events[-1].message) == ("hook_blocked", "not on Sundays")
-    assert session.messages == []
-    assert_nothing_left(runtime, session)
-
-
 class RaisingModel:
     """Fails before its first word."""
 
@@ -116,15 +67,6 @@ async def test_a_model_that_raises_at_once_ends_in_error() -> None:
     assert_nothing_left(runtime, session)
 
 
-async def test_run_with_an_error_event_drains() -> None:
-    runtime, session = Runtime(Agent("helper", model=RaisingModel())), Session()
-    with pytest.raises(RunError) as caught:
-        await runtime.run(session, "hi")
-    assert caught.value.code == "model_error"
-    assert caught.value.result.reason == "error"
-    assert_nothing_left(runtime, session)
-
-
 async def test_p4_a_break_inside_async_with_cancels_the_producer_and_frees_the_turn() -> None:
     model = StalledModel()
     runtime, session = Runtime(Agent("helper", model=model)), Session()
@@ -133,17 +75,6 @@ async def test_p4_a_break_inside_async_with_cancels_the_producer_and_frees_the_t
         await inside(model.inside.wait)
     assert model.closed
     assert stream.stopped is not None and stream.stopped.reason == "cancelled"
-    assert_nothing_left(runtime, session)
-
-
-async def test_p4_break_out_of_async_for_frees_the_turn() -> None:
-    runtime, session = Runtime(Agent("helper", model=StalledModel())), Session()
-    stream = runtime.run_stream(session, "hi")
-    async for event in stream:
-        if isinstance(event, AgentChoice):
-            break
-    with anyio.fail_after(5):
-        await stream.join()
     assert_nothing_left(runtime, session)
 
 
@@ -166,31 +97,6 @@ async def test_p4_an_exception_in_the_consumer_cancels_the_producer_and_passes()
         async with runtime.run_stream(session, "hi"):
             _ = 1 / 0
     assert_nothing_left(runtime, session)
-
-
-async def test_p3_stop_under_a_full_buffer_with_an_absent_consumer() -> None:
-    runtime, session = Runtime(scripted("word " * 1000)), Session()
-    async with runtime.run_stream(session, "hi") as stream:
-        await anyio.wait_all_tasks_blocked()
-        assert stream.stopped is None, "backpressure should hold the producer"
-        stream.cancel()
-        assert stream.stopped is not None
-        events = await drained(stream)
-        assert_whole(events)
-        assert len(events) < 200
-    assert_nothing_left(runtime, session)
-
-
-async def test_p3_a_slow_consumer_gets_every_event() -> None:
-    runtime = Runtime(scripted("word " * 1000))
-    async with runtime.run_stream(Session(), "hi") as stream:
-        events: list[Event] = []
-        async for event in stream:
-            events.append(event)
-            if len(events) % 100 == 0:
-                await anyio.lowlevel.checkpoint()
-    assert_whole(events)
-    assert sum(isinstance(event, AgentChoice) for event in events) == 1000
 
 
 async def test_p2_cancel_returns_with_the_stream_already_stopped_and_its_call_answered() -> None:
@@ -306,19 +212,6 @@ async def test_p2_a_task_cancelled_from_outside_is_finalized() -> None:
     assert_nothing_left(runtime, session)
 
 
-async def test_a_stalled_model_stream_is_cancellable() -> None:
-    model = StalledModel()
-    runtime, session = Runtime(Agent("helper", model=model)), Session()
-    async with runtime.run_stream(session, "hi") as stream:
-        await inside(model.inside.wait)
-        threading.Thread(target=stream.cancel).start()
-        assert_whole(await drained(stream))
-    assert model.closed
-    (_, partial) = session.messages
-    assert (partial.content, partial.interrupted) == ("half a ", True)
-    assert_nothing_left(runtime, session)
-
-
 class Deaf:
     """An observer that does nothing."""
 
@@ -359,52 +252,6 @@ async def test_p8_a_turn_cut_short_plays_the_same_turn_again() -> None:
             await inside(entered.wait)
     assert_nothing_left(runtime, session)
     assert sum(message.interrupted for message in session.messages) == 3
-
-
-async def test_streams_of_two_sessions_end_out_of_order() -> None:
-    runtime = Runtime(Agent("helper", model=StalledModel()))
-    first = await runtime.run_stream(Session(), "1").__aenter__()
-    second = await runtime.run_stream(Session(), "2").__aenter__()
-    third = await runtime.run_stream(Session(), "3").__aenter__()
-    assert runtime.bridge.current is third
-    second.cancel()
-    assert runtime.bridge.current is third
-    third.cancel()
-    assert runtime.bridge.current is first, "never the dead second"
-    first.cancel()
-    assert runtime.bridge.current is None
-    for stream in (first, second, third):
-        await stream.join()
-    assert_nothing_left(runtime)
-
-
-async def test_p7_a_nested_stop_restores_the_parent_and_a_parents_stop_ends_the_child() -> None:
-    child_model = StalledModel()
-    inner = Agent("inner", model=child_model)
-    seen: list[object] = []
-
-    async def nest() -> str:
-        async with runtime.run_stream(Session(), "short") as child:
-            seen.append(child.parent)
-            child.cancel()
-        seen.append(runtime.bridge.current)
-        await Runtime(inner).run(Session(), "for ever")
-        return "not reached"
-
-    runtime, session = Runtime(calling(nest)), Session()
-    async with runtime.run_stream(session, "hi") as stream:
-        await inside(child_model.inside.wait)
-        assert seen == [stream, stream]
-        assert len(live_runs()) == 2
-        stream.cancel()
-        assert all(run.stopped is not None for run in live_runs())
-        events = await drained(stream)
-    assert_whole(events)
-    begun = [event.child_stream_id for event in events if isinstance(event, SubSessionStarted)]
-    ended = [(e.child_stream_id, e.reason) for e in events if isinstance(e, SubSessionCompleted)]
-    assert ended == [(child, "cancelled") for child in begun] and len(begun) == 2
-    assert child_model.closed
-    assert_nothing_left(runtime, session)
 
 
 async def test_close_ends_streams_that_nobody_consumes() -> None:

@@ -167,32 +167,6 @@ async def test_p2_a_stream_that_ends_answers_its_questions_with_cancel() -> None
     assert_nothing_left(runtime, session)
 
 
-async def test_p6_resolve_against_cancel_settles_exactly_once_300_times() -> None:
-    runtime = Runtime(calling(who))
-    for _ in range(300):
-        session = Session()
-        async with runtime.run_stream(session, "hi") as stream:
-            request = await until(stream, ElicitationRequest)
-            assert isinstance(request, ElicitationRequest)
-            accepted: list[bool] = []
-
-            def answer(question: str = request.id, accepted: list[bool] = accepted) -> None:
-                try:
-                    runtime.answer(question, "accept", {"name": "Ada"})
-                    accepted.append(True)
-                except AnswerRefused:
-                    accepted.append(False)
-
-            thread = threading.Thread(target=answer)
-            thread.start()
-            stream.cancel()
-            events = await drained(stream)
-            await anyio.to_thread.run_sync(thread.join)
-            resolved = [event for event in events if isinstance(event, ElicitationResolved)]
-            assert [event.action for event in resolved] == ["accept" if accepted[0] else "cancel"]
-        assert_nothing_left(runtime, session)
-
-
 async def test_p6_a_question_whose_asker_gives_up_is_cancelled() -> None:
     async def impatient() -> str:
         with anyio.move_on_after(0.01):

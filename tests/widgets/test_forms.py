@@ -551,6 +551,115 @@ def test_an_approval_shows_the_arguments_whole_and_nothing_hidden(sent: Sent) ->
     assert "30,000 more characters are not shown" in html_of(approval(sent, text="x" * 50_000))
 
 
+def code_approval(sent: Sent, code: str = "x = 1", answer: Any = None, **more: Any) -> ApprovalForm:
+    """An approval of a call that runs code."""
+    arguments = {"code": code, "title": "sums"}
+    call = ToolCallConfirmation(
+        **EVENT,
+        tool_call_id="t",
+        name="run_python",
+        arguments=arguments,
+        toolset="kernel",
+        code_argument="code",
+        **more,
+    )
+    return ApprovalForm(call, answer or (lambda *answer: sent.append(answer)))
+
+
+def test_code_is_shown_as_code_and_nothing_in_it_is_hidden(sent: Sent) -> None:
+    form = code_approval(sent, "def f():  # \u202e<script>\n    return 'é'")
+    shown = html_of(form)
+    assert '<pre class="nba-code"' in shown and '<span class="k">def' in shown
+    assert "⟨U+202E⟩&lt;script&gt;" in shown and "<script" not in shown
+    assert "sums" in shown and "No arguments" not in shown and shown.count("return") == 1
+    assert by_title(form, "Code").value == "def f():  # \u202e<script>\n    return 'é'"
+    assert "5,000 more characters are not shown" in html_of(code_approval(sent, "x" * 25_000))
+
+
+@pytest.mark.parametrize("sends_back", ["a\nb", "a\r\nb"])
+def test_code_that_is_left_alone_is_approved_without_arguments(sends_back: str, sent: Sent) -> None:
+    form = code_approval(sent, "a\r\nb")
+    type_in(form, "Code", sends_back)  # a front end's text area has line ends of its own
+    by_title(form, "Approve").click()
+    assert sent == [("accept", {"scope": "once"})]
+
+
+@pytest.mark.parametrize(("button", "scope"), [("Approve", "once"), ("Approve for this session", "session")])
+def test_edited_code_goes_out_with_the_other_arguments(button: str, scope: str, sent: Sent) -> None:
+    form = code_approval(sent)
+    type_in(form, "Code", "x = 2")
+    by_title(form, button).click()
+    assert sent == [("accept", {"scope": scope, "arguments": {"code": "x = 2", "title": "sums"}})]
+    assert by_title(form, "Code").value == "" and by_title(form, "Code").disabled
+
+
+def test_the_editor_takes_the_views_place(sent: Sent) -> None:
+    form = code_approval(sent)
+    assert form.code is not None
+    assert "nba-hidden" in form.code.input._dom_classes and "nba-hidden" not in form.code.view._dom_classes
+    by_title(form, "Edit").click()
+    assert "nba-hidden" in form.code.view._dom_classes and "nba-hidden" not in form.code.input._dom_classes
+    assert "nba-hidden" in by_title(form, "Edit")._dom_classes and sent == []
+
+
+@pytest.mark.parametrize("code", [3, None])
+def test_code_that_is_no_text_is_shown_as_any_argument(code: Any, sent: Sent) -> None:
+    form = code_approval(sent, code)
+    assert form.code is None and f">{json.dumps(code)}</code>" in html_of(form)
+
+
+def test_an_approval_for_good_holds_the_pattern_as_it_was_edited(sent: Sent) -> None:
+    form = code_approval(sent, pattern="shell:cmd=ls*")
+    assert by_title(form, "Pattern").value == "shell:cmd=ls*"
+    type_in(form, "Pattern", " shell:cmd=ls -l ")
+    by_title(form, "Always for this pattern").click()
+    assert sent == [("accept", {"scope": "always", "pattern": "shell:cmd=ls -l"})]
+    assert by_title(form, "Pattern").value == ""
+
+
+def test_an_empty_pattern_is_not_sent(sent: Sent) -> None:
+    form = code_approval(sent, pattern="shell")
+    type_in(form, "Pattern", " ")
+    by_title(form, "Always for this pattern").click()
+    assert sent == [] and form.is_open and "Write what to allow" in form.status.value
+
+
+def test_without_a_pattern_nothing_is_offered_for_good(sent: Sent) -> None:
+    titles = {getattr(widget, "description", "") for widget in descendants(code_approval(sent).widget)}
+    assert not titles & {"Pattern", "Always for this pattern"}
+
+
+def test_an_answer_that_does_not_fit_says_so_and_keeps_what_was_edited(sent: Sent) -> None:
+    def refuse(action: str, content: Any) -> None:
+        if not sent:
+            sent.append((action, content))
+            raise InvalidAnswer({"pattern": "no such tool"})
+        sent.append((action, content))
+
+    form = code_approval(sent, answer=refuse, pattern="shell")
+    type_in(form, "Code", "x = 2")
+    by_title(form, "Always for this pattern").click()
+    assert form.is_open and "no such tool" in form.status.value and by_title(form, "Code").value == "x = 2"
+    by_title(form, "Approve").click()
+    assert sent[-1] == ("accept", {"scope": "once", "arguments": {"code": "x = 2", "title": "sums"}})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("button", ["Approve", "Approve for this session", "Always for this pattern"])
+async def test_an_approval_that_overtakes_the_last_keystrokes_waits_for_them(button: str) -> None:
+    sent: Sent = []
+    answered = anyio.Event()
+    form = code_approval(sent, answer=lambda *answer: (sent.append(answer), answered.set())[0], pattern="p")
+    type_in(form, "Code", "x = 2")
+    by_title(form, button).click()
+    assert sent == []
+    type_in(form, "Code", "x = 23")
+    with anyio.fail_after(5):
+        await answered.wait()
+    assert [content["arguments"]["code"] for _, content in sent if content] == ["x = 23"]
+    form.dispose()
+
+
 @pytest.mark.parametrize(("button", "action"), [("Continue", "accept"), ("Stop", "decline")])
 def test_a_limit_goes_on_or_stops(button: str, action: str, sent: Sent) -> None:
     form = LimitForm(MaxIterationsReached(**EVENT, max_iterations=20), lambda *answer: sent.append(answer))

@@ -34,7 +34,7 @@ async (source) => {
   };
   const model = {
     send: (message) => window.sent.push(message),
-    on: (name, listener) => listeners.push(listener),
+    on: (name, listener) => { if (name === "msg:custom") listeners.push(listener); else window.die = listener; },
     widget_manager: { get_model: async (id) => id, create_view: async (id) => view(id) },
   };
   widget.initialize({ model });
@@ -44,8 +44,11 @@ async (source) => {
     listeners.forEach((listener) => listener({ type: "deflated" }, [new DataView(bytes.buffer)]));
   };
   window.show = () => {
-    const el = document.body.appendChild(document.createElement("div"));
-    window.hide = widget.render({ model, el });
+    const area = document.body.appendChild(document.createElement("div"));
+    area.className = "jp-OutputArea-child";
+    const el = area.appendChild(document.createElement("div"));
+    const dispose = widget.render({ model, el });
+    window.hide = () => { dispose(); el.remove(); };
   };
   window.show();
 }
@@ -250,6 +253,33 @@ def test_a_form_stands_in_its_place_until_it_is_answered(show: Show) -> None:
     assert show.page.query_selector("#form-1") is None
     assert show.page.evaluate("window.removed") == ["form-1", "form-1"]
     assert "answered" in show.read()
+
+
+def test_a_run_whose_kernel_is_gone_says_so_and_takes_no_answer(show: Show) -> None:
+    show.wire.forms["q"] = "form-1"
+    show.events(show.tell(ev.StreamStarted), show.tell(ev.ElicitationRequest, id="q", message="Sure?", source="bank"))
+    show.page.wait_for_selector(".nba-form-slot #form-1")
+    show.page.evaluate("window.die(); window.die()")
+    assert show.page.locator("#form-1").is_disabled()
+    assert show.page.get_by_role("button", name="Stop").count() == 0
+    assert "kernel of this run is gone" in show.page.get_by_role("alert").inner_text()
+    show.page.evaluate("window.show()")
+    assert show.page.get_by_role("alert").count() == 2, "a view made later says so too"
+
+
+def test_an_ended_run_of_which_the_front_end_forgot_the_output_stays(show: Show) -> None:
+    show.events(show.tell(ev.StreamStarted), show.tell(ev.AgentChoice, content="Kept.\n\n"))
+    show.events(show.tell(ev.StreamStopped, reason="completed"))
+    show.page.evaluate("window.die()")
+    assert show.page.get_by_role("alert").count() == 0, "an end is no news"
+    show.page.evaluate("window.hide()")
+    show.page.wait_for_selector(".jp-OutputArea-child > .nba-kept >> text=Kept.")
+
+
+def test_a_view_that_is_closed_in_mid_run_leaves_nothing(show: Show) -> None:
+    show.events(show.tell(ev.StreamStarted), show.tell(ev.AgentChoice, content="Words.\n\n"))
+    show.page.evaluate("() => { window.hide(); return new Promise((resolve) => setTimeout(resolve)); }")
+    assert show.page.locator(".nba").count() == 0
 
 
 def test_a_long_result_is_folded_and_opens_by_keyboard(show: Show) -> None:

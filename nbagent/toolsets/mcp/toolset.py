@@ -32,13 +32,16 @@ _NOT_A_NAME = {"", "run", "exec", "stdio", "dist", "build", "src", "bin", "index
 class MCPTool:
     """One tool of a server, for one stream; implements `nbagent.ports.Tool`."""
 
+    kind = "mcp"
+    """That rules may speak of it as ``mcp:server:tool``, by its own name there."""
+
     def __init__(self, toolset: MCPToolset, lease: Lease, tool: mcp_types.Tool) -> None:
         name = tool.name if toolset.prefix is None else f"{toolset.prefix}_{tool.name}"
         self.spec = ToolSpec(name, tool.description or tool.title or "", tool.input_schema)
         self.toolset = toolset.name
         read_only = tool.annotations is not None and tool.annotations.read_only_hint is True
         self.asks_approval = not (toolset.trust and read_only)
-        self._name = tool.name
+        self.own_name = tool.name
         self._lease = lease
         self._timeout = toolset.timeout
 
@@ -50,7 +53,7 @@ class MCPTool:
         ToolError
             The server refused, ended, or did not answer in time.
         """
-        return await self._lease.call(self._name, arguments, context, self._timeout)
+        return await self._lease.call(self.own_name, arguments, context, self._timeout)
 
 
 class MCPToolset:

@@ -12,10 +12,7 @@ connection), and Enter never sends a form, it only shows what is missing.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,8 +28,6 @@ from nbagent.widgets.text import plain
 
 FREE_TEXT: Mapping[str, Any] = {"type": "object", "properties": {"answer": {"type": "string", "title": "Answer"}}}
 """The schema of an elicitation that has none."""
-QUIET = 0.04
-"""Seconds that the fields must be unchanged before a click on Submit counts; nobody clicks that fast after typing."""
 
 
 def refusal(request: ElicitationRequest) -> str | None:
@@ -81,7 +76,6 @@ class ElicitationForm(QuestionForm):
     def __init__(self, request: ElicitationRequest, answer: Answer, *, agent_name: str = "") -> None:
         super().__init__(answer)
         self._attempted = False
-        self._changed_at = -math.inf
         self.fields: list[Field] = []
         self._schema = request.schema if request.schema is not None else FREE_TEXT
         head = heading(_asker(request.source, agent_name), request.message)
@@ -117,7 +111,7 @@ class ElicitationForm(QuestionForm):
             self._answer("decline", None)
 
     def _choices(self, accept: str) -> Sequence[ipywidgets.Button]:
-        self.submit = self._button(accept, self._submit, "nba-primary")
+        self.submit = self._button(accept, lambda: self._when_quiet(self._submit), "nba-primary")
         decline = self._button("Decline", lambda: self._send("decline", None))
         cancel = self._button("Cancel", lambda: self._send("cancel", None), "nba-right")
         return [self.submit, decline, cancel]
@@ -125,12 +119,7 @@ class ElicitationForm(QuestionForm):
     # ------------------------------------------------------------ what is filled in
 
     def _submit(self) -> None:
-        """Accept what is entered, once the fields are quiet: the click may have overtaken the last of it."""
-        wait = self._changed_at + QUIET - time.monotonic()
-        loop = _running_loop() if wait > 0 else None
-        if loop is not None:
-            loop.call_later(wait, self._submit)
-            return
+        """Accept what is entered."""
         content, errors = self._content()
         if errors:
             self._attempt()
@@ -171,8 +160,8 @@ class ElicitationForm(QuestionForm):
             return path
         return next((name for name in names if name and path.startswith((f"{name}[", f"{name}."))), "")
 
-    def _changed(self) -> None:
-        self._changed_at = time.monotonic()
+    def _changed(self, change: Any = None) -> None:
+        super()._changed()
         self._check()
 
     def _check(self) -> dict[str, str]:
@@ -205,13 +194,6 @@ class ElicitationForm(QuestionForm):
     def _clear(self) -> None:
         for field in self.fields:
             field.clear()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class _FreeText(TextField):

@@ -6,7 +6,10 @@ A form is open, then sent or closed, never both, from whatever thread the click 
 
 from __future__ import annotations
 
+import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
@@ -20,6 +23,9 @@ from nbagent.widgets.text import plain
 
 Answer = Callable[[Action, dict[str, Any] | None], None]
 """Takes the answer; may raise `InvalidAnswer` (the form stays open) or `AnswerRefused` (it closes and says so)."""
+
+QUIET = 0.04
+"""Seconds that the inputs must be unchanged before a click counts; nobody clicks that fast after typing."""
 
 _SAID: dict[Action, str] = {"accept": "Sent.", "decline": "Declined.", "cancel": "Cancelled."}
 
@@ -45,6 +51,7 @@ class QuestionForm:
         self._parts = Parts()
         self._lock = threading.Lock()
         self._open = True
+        self._changed_at = -math.inf
         self._buttons: list[ipywidgets.Button] = []
         self.status = self._parts.make(ipywidgets.HTML, "nba-form-status")
         self.widget: ipywidgets.VBox
@@ -98,6 +105,19 @@ class QuestionForm:
         children = (top, *body, self.status, *row)
         self.widget = self._parts.make(ipywidgets.VBox, "nba-form", children=children)
 
+    def _changed(self, change: Any = None) -> None:
+        """An input was changed; also as an observer of it."""
+        self._changed_at = time.monotonic()
+
+    def _when_quiet(self, act: Callable[[], None]) -> None:
+        """Call `act` once the inputs are quiet: the click may have overtaken the last of what was typed."""
+        wait = self._changed_at + QUIET - time.monotonic()
+        loop = _running_loop() if wait > 0 else None
+        if loop is not None:
+            loop.call_later(wait, self._when_quiet, act)
+        else:
+            act()
+
     def _send(self, action: Action, content: dict[str, Any] | None) -> None:
         """Answer, unless that was done; the form opens again only where the content did not fit."""
         with self._lock:
@@ -128,6 +148,13 @@ class QuestionForm:
     def _say(self, text: str, look: str) -> None:
         shown = escape(plain(text, 400))
         self.status.value = f'<div class="{look}" role="status" dir="auto">{shown}</div>' if shown else ""
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def heading(who: str, question: str) -> str:

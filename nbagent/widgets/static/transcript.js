@@ -2,12 +2,13 @@
 // the kernel sanitised ("html" ops, "media" props). A line that begins with two slashes does not go over the wire.
 
 const FOLD = 12;
+const DEAD = "The kernel of this run is gone: it was restarted or has ended. Nothing here can be answered any more; run the cell again.";
 const SIGNS = { ok: "✓", bad: "✕", wait: "●", run: "", off: "–" };
 
 // ---------------------------------------------------------------- the store: one per model, shared by its views
 
 function makeStore(model) {
-  const store = { seq: 0, nodes: new Map(), order: [], skew: Infinity, views: new Set(), synced: false };
+  const store = { seq: 0, nodes: new Map(), order: [], skew: Infinity, views: new Set(), synced: false, dead: false };
   let tries = 0;
   let timer = null;
   let plain = typeof DecompressionStream === "undefined";
@@ -63,6 +64,12 @@ function makeStore(model) {
         ask();
       } finally { waiting -= 1; }
     });
+  });
+  store.running = () => [...store.nodes.values()].some((node) => node.kind === "foot" && node.props.running);
+  // The front end calls the comm dead when the kernel restarts; where a run has come to its end, that is no news.
+  model.on("comm_live_update", () => {
+    store.dead = store.running();
+    if (store.dead) store.views.forEach((view) => view.die());
   });
   ask();
   return store;
@@ -422,10 +429,26 @@ function makeView(model, store, host) {
       else { ticking.set(element, { since, joint }); beat(); }
     },
     embed(slot, id) { void embed(slot, id); },
+    // Nobody is left to take an answer: say so, and let nothing be pressed.
+    die() {
+      ticking.clear();
+      root.classList.remove("nba-running");
+      root.classList.add("nba-dead");
+      root.setAttribute("aria-busy", "false");
+      root.querySelectorAll(".nba-form-slot :is(input, select, textarea, button)").forEach((e) => { e.disabled = true; });
+      root.querySelectorAll(".nba-stop").forEach((e) => e.remove());
+      root.querySelectorAll(".nba-state:is(.nba-wait, .nba-run)").forEach((e) => state(e, "off", "over"));
+      if (root.querySelector(".nba-gone")) return;
+      const note = el("div", "nba-note nba-error nba-gone");
+      note.setAttribute("role", "alert");
+      note.append(el("div", "nba-sign", "✕"), el("div", "nba-note-text", DEAD));
+      body.append(note);
+    },
     dispose() {
       clearInterval(timer);
       store.views.delete(view);
       parts.forEach((part) => part.gone && part.gone());
+      setTimeout(keep);
     },
   };
 
@@ -480,13 +503,22 @@ function makeView(model, store, host) {
   function holdClicks(form, element) {
     const unsent = (widget) => widget._msg_buffer != null || (widget.get?.("children") ?? []).some(unsent);
     element.addEventListener("click", (event) => {
-      const button = event.target.closest(".nba-primary");
+      const button = event.target.closest(".nba-primary, .nba-held");
       if (!button || !unsent(form)) return;
       event.stopImmediatePropagation();
       const began = Date.now();
       const wait = () => setTimeout(() => (unsent(form) && Date.now() - began < 10_000 ? wait() : button.click()), 20);
       wait();
     }, true);
+  }
+
+  // JupyterLab replaces the view by the static document, but in a page that was reloaded in mid-run, or in a second tab, it
+  // does not know which output that was, and hides the ended widget: there what was shown stays.
+  function keep() {
+    if (!area || !area.isConnected || area.contains(root) || store.running() || store.dead) return;
+    const place = el("div", "jp-OutputArea-output nba-kept");
+    place.append(root);
+    area.append(place);
   }
 
   function connected(slot, mine) {
@@ -497,8 +529,11 @@ function makeView(model, store, host) {
   }
 
   const timer = setInterval(beat, 1000);
+  let area = null;
+  connected(host, view).then(() => { area = host.closest(".jp-OutputArea-child"); });
   store.views.add(view);
   view.reset();
+  if (store.dead) view.die();
   return view;
 }
 

@@ -2,17 +2,18 @@
 
 Events are facts about a run, in the order in which they became true. `stream_started` is the first and `stream_stopped`
 the last, exactly once each, on every path. Wire names are docker-agent's, so that its users and tools recognise them.
-The runtime emits events; observers, stores and widgets read them. Imports nothing of nbagent.
+The runtime emits events; observers, stores and widgets read them.
 
-It guarantees: `from_dict(event.to_dict()) == event`; `seq` counts 1, 2, 3 … within a stream without a gap.
+It guarantees: `seq` counts 1, 2, 3 … within a stream without a gap; every class stands in `EVENTS` by its wire name.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
+
+from nbagent.events import encoding
 
 StopReason = Literal["completed", "error", "cancelled", "interrupted", "hook_blocked", "max_iterations", "superseded"]
 Action = Literal["accept", "decline", "cancel"]
@@ -45,8 +46,8 @@ class Event:
         return {"type": self.type} | {f.name: getattr(self, f.name) for f in fields(self)}
 
     def to_json(self) -> str:
-        """The event as one line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, default=str)
+        """The event as one line of JSON; a value that JSON has no word for is described."""
+        return encoding.text(self.to_dict())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,16 @@ class ToolCallStarted(Event):
 class ToolCallConfirmation(Event):
     """The user is asked whether the call may run; answer `id` by `Runtime.answer`.
 
-    Accept with ``{"scope": "once" | "session"}``; decline with ``{"reason": "…"}``, which the model reads.
+    Accept with ``{"scope": "once" | "session" | "always" | "all"}``, where always comes with the ``"pattern"`` of what
+    may run from now on, and with ``"arguments"`` where the user changed them; decline with ``{"reason": "…"}``, which
+    the model reads.
+
+    Parameters
+    ----------
+    code_argument
+        The argument that holds Python code, to be shown as such and changed; "" where none does.
+    pattern
+        What to allow for good by ``always``, as a suggestion; "" where that is not offered.
     """
 
     type = "tool_call_confirmation"
@@ -168,6 +178,8 @@ class ToolCallConfirmation(Event):
     name: str
     arguments: Mapping[str, Any]
     toolset: str = ""
+    code_argument: str = ""
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +301,10 @@ class AgentSwitching(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubSessionStarted(Event):
-    """A nested stream begins; one in the `background` outlives this stream and has a transcript of its own."""
+    """A nested stream begins; one in the `background` outlives this stream and has a transcript of its own.
+
+    `background_id` is the name by which agents and people speak of it then.
+    """
 
     type = "sub_session_started"
     child_stream_id: str
@@ -297,6 +312,7 @@ class SubSessionStarted(Event):
     child_agent: str
     tool_call_id: str | None = None
     background: bool = False
+    background_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,25 +396,3 @@ EVENTS: dict[str, type[Event]] = {
     )
 }  # fmt: skip
 """Every event class by its wire name."""
-
-
-def from_dict(data: Mapping[str, Any]) -> Event:
-    """The event that `data` (of `Event.to_dict`, also after a trip through JSON) describes.
-
-    Raises
-    ------
-    ValueError
-        The type is unknown, or a field is missing or unknown.
-    """
-    values: dict[str, Any] = dict(data)
-    kind = values.pop("type", None)
-    cls = EVENTS.get(kind) if isinstance(kind, str) else None
-    if cls is None:
-        raise ValueError(f"not an event of nbagent: type {kind!r}")
-    for name in ("agents", "tools", "content"):
-        if isinstance(values.get(name), list):
-            values[name] = tuple(values[name])
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ValueError(f"not a {cls.type} event: {error}") from None
