@@ -217,6 +217,11 @@ class Life(LiveRun[Any], Protocol):
         """Emit an event at once, also beyond the channel's capacity; dropped once the stream has stopped."""
         ...
 
+    @property
+    def crowded(self) -> bool:
+        """Whether `emit` would have to wait."""
+        ...
+
     async def emit(self, cls: type[Event], **fields: Any) -> None:
         """Emit an event when the consumer has made room for it."""
         ...

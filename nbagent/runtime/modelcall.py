@@ -100,6 +100,11 @@ async def _listen(run: Life, request: ModelRequest, said: Said, chat: Chat) -> N
         async for chunk in chunks:
             if not chat.heard:
                 chat.first()
+            if type(chunk) is TextDelta and type(content := chunk.content) is str and not run.crowded:
+                said.text.append(content)  # most chunks are this: no pattern and no coroutine for each
+                run.turn.text(content)
+                run.record(AgentChoice, content=content)
+                continue
             match chunk:
                 case TextDelta(str() as content):
                     said.text.append(content)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nbagent import boundary
 from nbagent.events import Event
@@ -20,15 +20,17 @@ logger = logging.getLogger("nbagent")
 
 LOSSY_CAPACITY = 1000
 """Events that wait for an observer which may lose some."""
+GATHER = 0.002
+"""Seconds after which a sleeping observer is woken: at a model's pace one wake-up then brings several events."""
 
 
 class _Feed:
-    """One observer's queue and the task that empties it."""
+    """One observer's queue and the task that empties it; `asleep` is told when the queue is empty."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, asleep: Callable[[_Feed], None]) -> None:
         self.observer = observer
-        self.capacity = None if observer.lossless else LOSSY_CAPACITY
-        self.queue: deque[Event] = deque(maxlen=self.capacity)
+        self.asleep = asleep
+        self.queue: deque[Event] = deque(maxlen=None if observer.lossless else LOSSY_CAPACITY)
         self.lost = 0
         self.failed = 0
         self.ended = False
@@ -60,6 +62,7 @@ class _Feed:
             if self.ended:
                 break
             self.waiting = asyncio.get_running_loop().create_future()
+            self.asleep(self)
             await self.waiting
         if self.lost:
             logger.warning("observer %r was too slow: %d events lost", self.observer, self.lost)
@@ -80,26 +83,46 @@ class FanOut:
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._feeds: list[_Feed] = []
+        self._lossy: list[_Feed] = []
+        self._asleep: list[_Feed] = []
+        self._put: list[Callable[[Event], None]] = []
+        self._waking: asyncio.TimerHandle | None = None
+        self._ended = False
         try:
             for observer in observers:
-                self._feeds.append(_Feed(observer))
+                feed = _Feed(observer, self._asleep.append)
+                self._feeds.append(feed)
+                self._put.append(feed.queue.append)
+                if feed.queue.maxlen is not None:
+                    self._lossy.append(feed)
         except BaseException:  # what is no observer: leave no task behind
             self.end()
             raise
 
     def push(self, event: Event) -> None:
         """Queue an event for every observer; never waits."""
-        for feed in self._feeds:  # in place, since this is done for each piece of text
-            if feed.ended:
-                continue
-            if len(feed.queue) == feed.capacity:
-                feed.lost += 1
-            feed.queue.append(event)
-            if feed.waiting is not None:
-                feed.wake()
+        if self._ended:
+            return
+        for feed in self._lossy:
+            feed.lost += len(feed.queue) == LOSSY_CAPACITY
+        for put in self._put:
+            put(event)
+        if self._asleep and self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(GATHER, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        asleep = tuple(self._asleep)
+        self._asleep.clear()  # in place: each feed holds its `append`
+        for feed in asleep:
+            feed.wake()
 
     def end(self) -> None:
         """No event will follow."""
+        self._ended = True
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
         for feed in self._feeds:
             feed.end()
 

@@ -256,6 +256,11 @@ class Run(Generic[H]):
         if self.stopped is None:
             self.outlet.push(self._next(cls, fields))
 
+    @property
+    def crowded(self) -> bool:
+        """Whether `emit` would have to wait."""
+        return self.outlet.full
+
     async def emit(self, cls: type[Event], **fields: Any) -> None:
         """Emit an event when the consumer has made room for it."""
         if self.outlet.full:
