@@ -12,6 +12,7 @@ answered reaches the model with the call's result.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import time
 from collections.abc import Mapping
@@ -100,8 +101,16 @@ class Calls:
             self._respond(one, ToolResult(text, is_error=True), state)
 
     def forget(self) -> None:
-        """The loop is closed: its tasks end no more, and none of them can be cancelled."""
+        """The loop is closed: its tasks end no more, and none of them can be cancelled.
+
+        Their coroutines are ended here, as the garbage collector would end them some time later: a tool that waits
+        holds what it has taken from the process, such as `sys.stdout`.
+        """
+        tasks = tuple(self._tasks)
         self._tasks.clear()
+        for task in tasks:
+            with contextlib.suppress(Exception):  # what the tool's own cleanup makes of it is nobody's any more
+                task.get_coro().close()
 
     async def ended(self) -> None:
         """Wait until no call's task is left."""
