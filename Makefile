@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 REFERENCE_SERVER := @modelcontextprotocol/server-everything@2026.8.31
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast test-deps check bench clean
+.PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +26,26 @@ test-deps: .venv/.test build/node/.installed  ## Bring what some tests need: Chr
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory apt-chromium
 	$(BIN)/python -m tests.kernel.environments
 
+matrix: .venv/.test  ## Test on every ipykernel that one may have, and print the table
+	$(BIN)/python -m tests.kernel.matrix $(MATRIX)
+
+lifecycle: .venv/.test  ## The lifecycle family 50 times in a row, without a flake
+	$(BIN)/python -m pytest -q tests/lifecycle --times $(or $(TIMES),50)
+
+nightly: .venv/.test  ## Streams in 500 random orders of up to 200 steps
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q tests/property
+
 check: .venv/.dev  ## Lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-bench: .venv/.test  ## Measure what the README claims
-	@for script in tests/benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: build/bench/.installed  ## Measure what the README claims, beside peers
+	@for script in tests/benchmarks/[a-z]*.py; do echo "== $$script"; build/bench/bin/python $$script || exit 1; done
+
+sweep: .venv/.test  ## Interrupt a run at every instruction, in every way (hours; one in K: make sweep SWEEP='--every K')
+	$(BIN)/python tests/benchmarks/interrupts.py $(or $(SWEEP),--full)
 
 clean:  ## Remove what was built; .venv stays
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
@@ -49,6 +61,12 @@ clean:  ## Remove what was built; .venv stays
 	@touch $@
 
 comma := ,
+
+# Apart from .venv: what the benchmarks compare with is no part of the tests' environment.
+build/bench/.installed: pyproject.toml
+	$(PYTHON) -m venv build/bench
+	build/bench/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test,bench]"
+	@touch $@
 
 build/node/.installed: Makefile
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory apt-node

@@ -40,6 +40,8 @@ TIMEOUT = 20.0
 
 OUTPUTS = {"stream", "display_data", "update_display_data", "execute_result", "error", "clear_output"}
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+
 Message = dict[str, Any]
 
 
@@ -139,7 +141,7 @@ class FrontEnd:
     python
         The interpreter whose ipykernel is started; this one by default.
     ready
-        Whether an anywidget's page says ``{"type": "ready"}`` as soon as it is opened, as nbagent's JavaScript does.
+        Whether an anywidget's page says ``{"type": "ready"}`` as soon as it is displayed, as nbagent's JavaScript does.
     env
         Environment variables beside this process's own.
     cwd
@@ -165,6 +167,7 @@ class FrontEnd:
         self.executions: dict[str, Execution] = {}
         self.replies: dict[str, Message] = {}
         self.statuses: list[tuple[str, str]] = []
+        self.displays: dict[str, Any] = {}
         self.bytes = Counter[str]()
         self.subshell_for_comms: str | None = None
         self._idle: set[str] = set()
@@ -184,6 +187,10 @@ class FrontEnd:
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels(hb=False)
         self.client.wait_for_ready(timeout=60)
+        self._join()
+
+    def _join(self) -> None:
+        """Listen to the channels of `client`."""
         self.session = self.client.session
         self._channels: dict[str, Any] = {
             "iopub": self.client.iopub_channel.socket,
@@ -200,6 +207,11 @@ class FrontEnd:
         """The kernel's process."""
         provisioner: Any = self.manager.provisioner
         return int(provisioner.pid)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the kernel runs."""
+        return self.manager.is_alive()
 
     def children(self) -> list[psutil.Process]:
         """The processes that the kernel has started, and theirs, zombies not counted."""
@@ -381,7 +393,7 @@ class FrontEnd:
             if left <= 0:
                 raise TimeoutError(f"not so after {timeout} s; the last statuses: {self.statuses[-6:]}")
             ready: list[tuple[Any, int]] = self._poller.poll(int(min(left, 0.5) * 1000) + 1)
-            if not ready and not self.manager.is_alive():
+            if not ready and not self.alive:
                 raise TimeoutError("the kernel died")
             self._take({socket for socket, _ in ready})
 
@@ -427,6 +439,8 @@ class FrontEnd:
         match message["msg_type"]:
             case "status":
                 self._on_status(parent, message["content"]["execution_state"], execution)
+            case "display_data" | "update_display_data":  # found by its display id, under whatever request it comes
+                self._on_display(message["content"])
             case "comm_open":
                 self._on_comm_open(parent, message)
             case "comm_msg":
@@ -457,7 +471,13 @@ class FrontEnd:
         state = _with_buffers(data, message["buffers"])
         model = Model(content["comm_id"], content["target_name"], state, cell=parent)
         self.models[model.comm_id] = model
-        if self.ready and model.name == "AnyModel":
+
+    def _on_display(self, content: Mapping[str, Any]) -> None:
+        """Render a view: a page does so when the model is displayed, and not when it hears of it."""
+        if display_id := content.get("transient", {}).get("display_id"):
+            self.displays[display_id] = content["data"]
+        model = self.models.get(content["data"].get(VIEW, {}).get("model_id", ""))
+        if self.ready and model is not None and model.name == "AnyModel":
             self.send(model, {"type": "ready"})
 
     def _on_comm_msg(self, message: Message) -> None:

@@ -22,12 +22,13 @@ import nbagent.schema
 from nbagent.errors import ConfigError, ToolError, ToolsUnavailable
 from nbagent.events import ToolCallConfirmation, ToolCallResponse
 from nbagent.kernel import KernelToolset
-from nbagent.kernel.toolset import beside, printed
+from nbagent.kernel.toolset import beside
 from nbagent.kernel.toolset.redaction import looks_secret, redacted
 from nbagent.models import ToolCall
 from nbagent.ports import Tool, ToolResult, Toolset
 from nbagent.runtime import Runtime
 from nbagent.session import Session
+from nbagent.toolsets import bounded
 from nbagent.toolsets.capture import captured
 from tests.runtime.support import drained, events_of, scripted
 from tests.toolsets.asking import Card, Person, make_context
@@ -202,12 +203,12 @@ async def test_the_model_reads_head_and_tail_and_what_was_cut(shell: Any) -> Non
     text = await run("for i in range(20_000): print(i)")
     assert text.startswith("0\n1\n2\n") and text.endswith("\n19998\n19999")
     assert "characters" in text and "lines are cut here; the user sees the whole" in text
-    assert len(text) < printed.MOST + 200
+    assert len(text) < bounded.MOST + 200
 
 
 def test_a_bounded_text_keeps_exactly_its_ends() -> None:
     for size in (1, 3, 7, 1000):
-        text = printed.Bounded(30)
+        text = bounded.Bounded(30)
         whole = "".join(chr(ord("a") + i % 26) for i in range(200))
         for at in range(0, 200, size):
             text.add(whole[at : at + size])

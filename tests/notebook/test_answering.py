@@ -112,7 +112,7 @@ def test_p11_a_tool_call_is_approved_or_refused_with_a_reason(front: FrontEnd) -
 
 def shown(front: FrontEnd, cell: Execution, words: str) -> None:
     """Wait until the text in the place of the widget says so."""
-    front.wait_for(lambda: words in str(front.displays.get(_display_of(cell), {}).get("text/markdown", "")))
+    front.wait_for(lambda: words in str(front.displays.get(_display_of(cell), {}).get("text/plain", "")))
 
 
 def _display_of(cell: Execution) -> str:
