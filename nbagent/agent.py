@@ -7,7 +7,7 @@ runs what was declared and never changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,7 +36,8 @@ class Agent:
     name
         What events, transcripts and other agents call it.
     model
-        A model object, such as `nbagent.models.ScriptedModel`.
+        The name of a provider's model (``openai:gpt-5-mini``; ``local`` needs no key), or a model object such as
+        `nbagent.models.ProviderModel` or `nbagent.models.ScriptedModel`.
     instructions
         Standing instructions that the model reads before the conversation.
     description
@@ -64,6 +65,10 @@ class Agent:
         Tokens that the model can take, where it does not say so itself; near them the oldest messages are summed up.
     output_type
         A dataclass or pydantic model (or any type that pydantic can validate): `Result.output` is an instance of it.
+    commands
+        Prompts by name, for ``%agent_run AGENT /name``; ``$1``, ``$2`` … in them are the words that follow the name.
+    welcome_message
+        What a front end may say before the first turn.
 
     Raises
     ------
@@ -95,6 +100,8 @@ class Agent:
         max_iterations: int = DEFAULT_MAX_ITERATIONS,
         context_limit: int | None = None,
         output_type: Any = None,
+        commands: Mapping[str, str] | None = None,
+        welcome_message: str = "",
     ) -> None:
         if not name.strip():
             raise ConfigError("an agent needs a name")
@@ -119,6 +126,8 @@ class Agent:
         self.max_iterations = max_iterations
         self.context_limit = context_limit
         self.output_type = output_type
+        self.commands = dict(commands or {})
+        self.welcome_message = welcome_message
         names = [given.spec.name for given in self.tools]
         if twice := sorted({given for given in names if names.count(given) > 1}):
             raise ConfigError(f"agent {name!r} has two tools named {twice[0]!r}; rename one")

@@ -82,11 +82,20 @@ class ModelError(NbagentError):
     message
         What happened, and what to do about it.
     code
-        One of the codes of `nbagent.events.Error`: ``model_error``, ``rate_limited``, ``context_exceeded`` …
+        One of the codes of `nbagent.events.Error`: ``model_error``, ``rate_limited``, ``context_exceeded``, ``auth``,
+        ``timeout``, ``content_filter`` …
+    transient
+        The same request may succeed in a moment.
+    retry_after
+        Seconds that the provider asked to wait before it, where it did.
     """
 
-    def __init__(self, message: str, code: str = "model_error") -> None:
+    def __init__(
+        self, message: str, code: str = "model_error", *, transient: bool = False, retry_after: float | None = None
+    ) -> None:
         self.code = code
+        self.transient = transient
+        self.retry_after = retry_after
         super().__init__(message)
 
 

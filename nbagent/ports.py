@@ -79,7 +79,23 @@ class ToolCallDelta:
     arguments: str
 
 
-ModelChunk = TextDelta | ReasoningDelta | ToolCallDelta | Usage
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A model failed before its first word, and another takes over."""
+
+    from_model: str
+    to_model: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the user should know, such as that the request is tried again or the answer was cut short."""
+
+    message: str
+
+
+ModelChunk = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Fallback | Notice
 
 
 class Model(Protocol):

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1] / "nbagent"
 
 ORDER = (
     {"_install", "_version", "errors", "events"},
-    {"records", "messages", "session", "ports", "boundary"},
+    {"records", "messages", "session", "ports", "boundary", "processes"},
     {"schema", "permissions", "skills"},
     {"hooks", "models", "toolsets"},
     {"agent"},
@@ -35,13 +35,17 @@ ORDER = (
 LAYER = {name: level for level, names in enumerate(ORDER) for name in names}
 NOTEBOOK_LIBRARIES = {"IPython", "ipykernel", "ipywidgets", "anywidget", "comm", "traitlets", "zmq"}
 NOT_AT_IMPORT = NOTEBOOK_LIBRARIES | {
+    "bs4",
+    "httpx2",
     "jsonschema",
     "markdown_it",
+    "markdownify",
     "mcp",
     "nest_asyncio2",
     "nh3",
     "pydantic",
     "pygments",
+    "yaml",
 }
 
 

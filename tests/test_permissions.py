@@ -223,6 +223,23 @@ def test_p11_a_denied_default_cannot_be_had_by_leaving_the_argument_out() -> Non
     assert decide(tool, "delete", {"path": "/tmp"}, "all", Permissions(deny=["delete:path=/"])) == "allow"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [{"force": "yes"}, {"force": 1}, {"force": "TRUE"}, {"count": 1000.0}, {"count": "1_000"}, {"count": " 1000 "}],
+)
+def test_p11_a_denied_value_cannot_be_had_by_another_spelling_of_it(arguments: dict[str, Any]) -> None:
+    def remove(path: str, force: bool = False, count: int = 1) -> None: ...
+
+    tool = cast("Tool", FunctionTool(remove))
+    rules = Permissions(deny=["remove:force=true", "remove:count=1000"])
+    assert decide(tool, "remove", {"path": "x"} | arguments, "all", rules) == "deny"
+    assert decide(tool, "remove", {"path": "x", "force": "no", "count": "1"}, "all", rules) == "allow"
+
+
+def test_p11_a_whole_number_is_denied_also_with_a_point() -> None:
+    assert decision(AnyTool("pay"), {"amount": 1000.0}, deny=["pay:amount=1000"]) == "deny"
+
+
 # ---------------------------------------------------------------- servers
 
 
@@ -347,19 +364,19 @@ def test_a_hostile_text_is_matched_in_time(unsafe: frozenset[str]) -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "expected"),
     [
-        (SHELL_TOOL, {"cmd": "ls -la"}, "shell:cmd=ls*"),
-        (SHELL_TOOL, {"cmd": "ls"}, "shell:cmd=ls*"),
-        (SHELL_TOOL, {"cmd": "/bin/ls x"}, "shell:cmd=/bin/ls*"),
-        (SHELL_TOOL, {"cmd": "git status -s"}, "shell:cmd=git status*"),
+        (SHELL_TOOL, {"cmd": "ls -la"}, "shell:cmd=ls *"),
+        (SHELL_TOOL, {"cmd": "ls"}, "shell:cmd=ls"),
+        (SHELL_TOOL, {"cmd": "/bin/ls x"}, "shell:cmd=/bin/ls *"),
+        (SHELL_TOOL, {"cmd": "git status -s"}, "shell:cmd=git status *"),
         (SHELL_TOOL, {"cmd": "git -C /x push"}, "shell:cmd=git -C /x push"),
         (SHELL_TOOL, {"cmd": "ls; rm -rf ~"}, "shell:cmd=ls; rm -rf ~"),
-        (SHELL_TOOL, {"cmd": "ls *.py"}, "shell:cmd=ls*"),
+        (SHELL_TOOL, {"cmd": "ls *.py"}, "shell:cmd=ls *"),
         (SHELL_TOOL, {"cmd": "ls /tmp/../etc"}, "shell:cmd=ls /tmp/../etc"),
         (SHELL_TOOL, {"cmd": "python3.11 x.py"}, "shell:cmd=python3.11 x.py"),
         (SHELL_TOOL, {"cmd": "sudo ls"}, "shell:cmd=sudo ls"),
         (SHELL_TOOL, {"cmd": "rm [a]"}, "shell:cmd=rm [[]a]"),
         (SHELL_TOOL, {"cmd": "A=b ls"}, "shell:cmd=A=b ls"),
-        (SHELL_TOOL, {"cmd": "x y:z=1"}, "shell:cmd=x*"),
+        (SHELL_TOOL, {"cmd": "x y:z=1"}, "shell:cmd=x *"),
         (SHELL_TOOL, {"cmd": "rm y:z=1"}, "shell:cmd=rm y[:]z=1"),
         (SHELL_TOOL, {"cmd": "a\nb"}, ""),
         (SHELL_TOOL, {"cmd": "x \u202e"}, ""),
@@ -381,6 +398,16 @@ def test_p11_a_suggestion_covers_its_call_and_no_more_than_is_meant(
     assert suggested(tool, tool.spec.name, arguments) == expected
     if expected:
         assert decision(tool, arguments, approved={expected}) == "allow"
+
+
+@pytest.mark.parametrize(
+    ("approved", "other"),
+    [("ps 1", "psql -c x"), ("git diff a", "git difftool -x y"), ("git log", "git logs"), ("ls -l", "lsof -i")],
+)
+def test_p11_a_suggestion_is_for_no_program_of_a_longer_name(approved: str, other: str) -> None:
+    pattern = suggested(SHELL_TOOL, "shell", {"cmd": approved})
+    assert decision(SHELL_TOOL, {"cmd": approved}, approved={pattern}) == "allow"
+    assert decision(SHELL_TOOL, {"cmd": other}, approved={pattern}) == "ask"
 
 
 def test_p11_nothing_is_suggested_for_code() -> None:

@@ -23,6 +23,7 @@ PUBLIC = [
     "ask",
     "ask_sync",
     "cancelled",
+    "load",
     "load_ipython_extension",
     "run_sync",
     "tool",

@@ -170,6 +170,8 @@ class ToolCallConfirmation(Event):
         The argument that holds Python code, to be shown as such and changed; "" where none does.
     pattern
         What to allow for good by ``always``, as a suggestion; "" where that is not offered.
+    preview
+        What the call would change, as a unified diff; "" where the arguments say it all.
     """
 
     type = "tool_call_confirmation"
@@ -180,6 +182,7 @@ class ToolCallConfirmation(Event):
     toolset: str = ""
     code_argument: str = ""
     pattern: str = ""
+    preview: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,7 @@
     points      the points, what a hook is told there and what it may want
     declaring   matching(…) and the check of what a user declares
     command     CommandHook: a program as a hook
-    ├── contract    what it is told and says, in docker-agent's words
-    └── process     its process, which ends with the call
+    └── contract    what it is told and says, in docker-agent's words
     calling     one call of one hook
 
 A hook takes one `HookContext` and returns None or a `HookResult`; it may be sync or async, and it runs on the loop's

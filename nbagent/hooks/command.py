@@ -1,28 +1,24 @@
 """A hook that is a program: `CommandHook` asks it by JSON on stdin, and takes its answer from exit code and stdout.
 
-Above `contract` (what is said) and `process` (who says it); `calling` calls it. Exit code 0 is an answer, 2 blocks and
-stderr says why, anything else is a failure, which the runtime reports and passes over, except at ``pre_tool_use``,
-where a guard that fails lets nothing through. It guarantees: however the call ends, the command and all that it started
-end with it; values of `env` and of variables named like secrets are in no text that comes back.
+Above `contract` (what is said) and `nbagent.processes` (who says it); `calling` calls it. Exit code 0 is an answer, 2
+blocks and stderr says why, anything else is a failure, which the runtime reports and passes over, except at
+``pre_tool_use``, where a guard that fails lets nothing through. It guarantees: however the call ends, the command and
+all that it started end with it; values of `env` and of variables named like secrets are in no text that comes back.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import anyio
-
 from nbagent.errors import ConfigError
 from nbagent.hooks import contract
 from nbagent.hooks.points import HookContext, HookResult
-from nbagent.hooks.process import GRACE, Ended, Process
-from nbagent.toolsets.threads import on_daemon
+from nbagent.processes.process import Ended, Process
+from nbagent.toolsets.threads import run_process
 
 TIMEOUT = 60.0
 """Seconds that a command has."""
@@ -49,6 +45,8 @@ class CommandHook:
         Seconds that it has.
     env
         Added to the environment, which it inherits.
+    cwd
+        Its working directory; the kernel's where None.
 
     Raises
     ------
@@ -62,7 +60,11 @@ class CommandHook:
     """
 
     def __init__(
-        self, command: str | Sequence[str], timeout: float = TIMEOUT, env: Mapping[str, str] | None = None
+        self,
+        command: str | Sequence[str],
+        timeout: float = TIMEOUT,
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
     ) -> None:
         words = [command] if isinstance(command, str) else list(command)
         if not words or not all(isinstance(word, str) for word in words) or not words[0].strip():  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -74,6 +76,7 @@ class CommandHook:
         self._command = ["/bin/sh", "-c", *words] if isinstance(command, str) else words
         self._timeout = timeout
         self._env = dict(env or {})
+        self._cwd = None if cwd is None else os.fspath(cwd)
         self.__name__ = _name(command)
 
     def __repr__(self) -> str:
@@ -88,9 +91,9 @@ class CommandHook:
             It could not be started, took too long, ended with another code than 0 or 2, or said what it must not.
         """
         environment = {**os.environ, **self._env}
-        process = Process(self._command, environment, contract.told(context), self._timeout)
+        process = Process(self._command, environment, contract.told(context), self._timeout, cwd=self._cwd)
         try:
-            ended = await _waited_for(process, f"nbagent-hook-{self.__name__}")
+            ended = await run_process(process, f"nbagent-hook-{self.__name__}")
         except (OSError, ValueError) as error:
             raise CommandFailed(f"it cannot be started: {self._redacted(str(error), environment)}") from None
         return _result(context.point, ended, lambda text: self._redacted(text, environment))
@@ -117,23 +120,6 @@ def _result(point: str, ended: Ended, redacted: Callable[[str], str]) -> HookRes
         raise CommandFailed(redacted(str(error))) from None
     words = {name: redacted(getattr(said, name)) for name in ("reason", "context", "message")}
     return replace(said, **words)
-
-
-async def _waited_for(process: Process, thread: str) -> Ended:
-    """Run it on a thread; a caller that is cancelled gives it up, and waits until it is gone."""
-    running = asyncio.get_running_loop().create_task(on_daemon(process.run, thread))
-    try:
-        return await asyncio.shield(running)
-    except BaseException as error:
-        process.stop()
-        if isinstance(error, asyncio.CancelledError):
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([running], timeout=GRACE + 1.0)
-        raise
-    finally:
-        if not running.done():
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the thread ends the command by itself
-                running.cancel()
 
 
 def _told(code: int) -> str:

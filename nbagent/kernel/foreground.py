@@ -152,9 +152,11 @@ class Foregrounds:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is owned: no foreground, the original receiver, not our handler (but for the cell's sake)."""
-        owned = self._interrupts.owned and self._awaiting is None
-        return not self._open and not (self._gate and self._gate.installed) and not owned
+        """Whether nothing is owned: no foreground, and (but for the cell's sake) the original receiver and handler."""
+        if self._open or (self._gate is not None and self._gate.delivering):
+            return False
+        installed = self._gate is not None and self._gate.installed
+        return self._awaiting is not None or not (installed or self._interrupts.owned)
 
     @contextlib.contextmanager
     def acquire(self) -> Generator[Foreground]:
@@ -167,7 +169,10 @@ class Foregrounds:
             self._leave(foreground)
 
     def begin_cell(self, cell: Cell) -> None:
-        """Know whether the cell is in the queue once more, and own SIGINT for the whole of an awaiting one.
+        """Know whether the cell is in the queue once more; own SIGINT and watch the queue all through an awaiting one.
+
+        While a cell awaits, ipykernel takes in what comes behind it, where no gate finds it later: of a cell that was
+        executed three times meanwhile, the first two would each show a form that nobody needs.
 
         ipykernel's handler has the cell's task cancelled some iterations of the loop later. If by then the task stands
         in a re-entry, the cancellation waits for the task's end, and takes the place of its result: the kernel sends
@@ -179,6 +184,8 @@ class Foregrounds:
         if _on_main_thread() and cell.task is not None and self._interrupts.cancels_instead:
             self._awaiting, self._unclaimed = cell, False
             self._interrupts.own(cell.task.get_loop())
+            if self._gate is not None:
+                self._gate.watch()
 
     def end_cell(self, cell: Cell, result: Any) -> None:
         """Whatever still runs of `cell` is in the background now."""
@@ -186,10 +193,10 @@ class Foregrounds:
             self._leave(foreground)
         if self._watched is cell:
             self._watched = None
-            self._close_gate()
         if self._awaiting is cell:
-            self._awaiting = None
+            self._awaiting, self._unclaimed = None, False
             self._interrupts.release()
+        self._close_gate()
         self._silencer.end_cell(result)
 
     def close(self) -> None:
@@ -219,6 +226,7 @@ class Foregrounds:
             return
         self._open.remove(foreground)
         if not self._open:
+            self._end_interrupted(foreground)
             if self._gate is not None:
                 self._gate.hold()
             if self._awaiting is None:
@@ -237,9 +245,20 @@ class Foregrounds:
             self._unclaimed = False
             self._awaiting.task.cancel()
 
+    def _end_interrupted(self, foreground: Foreground) -> None:
+        """End an awaiting cell whose run was interrupted in another task: a TaskGroup swallows that task's end."""
+        cell = foreground.cell
+        if foreground.interrupted and cell is not None and cell is self._awaiting and not cell.is_cell_task:
+            foreground.loop.call_soon(self._cancel_awaiting, cell)
+
+    def _cancel_awaiting(self, cell: Cell) -> None:
+        """Cancel `cell`, unless it has ended, or its task stands in a re-entry, which has a foreground of its own."""
+        if self._awaiting is cell and not self._open and cell.task is not None:
+            cell.task.cancel()
+
     def _close_gate(self) -> None:
-        """Put the kernel's receiver back, unless a run needs the gate, or cells that it saw come are still to begin."""
-        if self._gate is not None and self._watched is None and not self._queued:
+        """Put the kernel's receiver back, unless a cell needs the gate, or cells that it saw are still to begin."""
+        if self._gate is not None and self._watched is None and self._awaiting is None and not self._queued:
             self._gate.close()
 
     def _on_execute(self, msg_id: str, cell_id: str | None) -> None:

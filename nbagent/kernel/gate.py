@@ -52,9 +52,18 @@ class Gate:
         """Whether the gate stands in front of the kernel's receiver."""
         return self._original is not None and self._port.stream._recv_callback is self._receiver
 
+    @property
+    def delivering(self) -> bool:
+        """Whether it hands on messages for a cell."""
+        return self._delivering
+
     def open(self, cell: Cell) -> None:
         """Deliver from now on what comes for `cell`; call on the loop's thread."""
         self._cell, self._delivering = cell, True
+        self.watch()
+
+    def watch(self) -> None:
+        """Stand in front of the receiver, to see which cells come; delivers nothing that `open` has not asked for."""
         stream = self._port.stream
         if self._original is None:
             self._original = stream._recv_callback

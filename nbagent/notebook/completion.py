@@ -1,8 +1,8 @@
 """Tab completion for nbagent's magics: options, their values, the names of agents and of runs.
 
 `candidates` is pure; `install` makes it a matcher of IPython's completer that suppresses the others, jedi included,
-since to them an agent's prompt is Python. After the agent's name the prompt begins, where only `{` has something to
-complete: the variables that the prompt would expand.
+since to them an agent's prompt is Python. After the agent's name the prompt begins, where `/` and `{` have something to
+complete: the agent's own prompts, and the variables that the prompt would expand.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from nbagent.events import Action
-from nbagent.notebook.names import Names, agent_names
-from nbagent.notebook.parsing import APPROVE, OPTIONS
+from nbagent.notebook.names import Names, agent_names, file_names, known_commands
+from nbagent.notebook.parsing import APPROVE, OPTIONS, unquoted
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
@@ -40,12 +40,15 @@ class Known:
         The runs' names.
     questions
         The names of the questions that wait.
+    files
+        The names of files that may hold a team.
     """
 
     names: Names
     sessions: Callable[[], list[str]]
     runs: Callable[[], list[str]]
     questions: Callable[[], list[str]] = list
+    files: Callable[[], list[str]] = list
 
 
 def candidates(before: str, known: Known) -> tuple[str, list[str]] | None:
@@ -69,14 +72,17 @@ def candidates(before: str, known: Known) -> tuple[str, list[str]] | None:
     if magic != "agent_run":
         return fragment, []
     words = line[: len(line) - len(fragment)].split()
-    agent_given, option = _read(words)
-    if agent_given:
+    agent, option = _read(words)
+    if agent:
+        if fragment.startswith("/") and words[-1] == agent:
+            return fragment, _starting(fragment, known_commands(unquoted(agent), known.names))
         field = _FIELD.search(fragment)
         return (field[1], _starting(field[1], _public(known.names))) if field else (fragment, [])
     if option:
         return fragment, _starting(fragment, _values(option, known))
     options = list(OPTIONS) if fragment.startswith("-") else []
-    return fragment, _starting(fragment, options or agent_names(known.names))
+    files = known.files() if fragment and not options else []
+    return fragment, _starting(fragment, [*(options or agent_names(known.names)), *files])
 
 
 def install(workspace: Workspace) -> Callable[[], None]:
@@ -91,7 +97,9 @@ def install(workspace: Workspace) -> Callable[[], None]:
     @ipython.context_matcher()  # pyright: ignore
     def agent_matcher(context: CompletionContext) -> Any:
         names: dict[str, Any] = workspace.shell.user_ns  # pyright: ignore
-        known = Known(names, workspace.sessions.names, lambda: [run.id for run in workspace.runs.all], _waiting)
+        known = Known(
+            names, workspace.sessions.names, lambda: [run.id for run in workspace.runs.all], _waiting, file_names
+        )
         found = candidates(context.text_until_cursor, known)
         if found is None:
             return {"completions": [], "suppress": False}
@@ -103,18 +111,18 @@ def install(workspace: Workspace) -> Callable[[], None]:
     return lambda: completer.custom_matchers.remove(agent_matcher)
 
 
-def _read(words: list[str]) -> tuple[bool, str]:
-    """Whether the agent was named already, and else the option that still waits for its value."""
+def _read(words: list[str]) -> tuple[str, str]:
+    """The agent, where it was named already, and else the option that still waits for its value."""
     waiting = ""
     for word in words:
         if waiting:
             waiting = ""
         elif not word.startswith("-"):
-            return True, ""
+            return word, ""
         else:
             name = _SHORT.get(word, word)
             waiting = name if name in OPTIONS and OPTIONS[name].value else ""
-    return False, waiting
+    return "", waiting
 
 
 def _values(option: str, known: Known) -> list[str]:

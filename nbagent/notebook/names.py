@@ -1,23 +1,27 @@
-"""What the words of a magic's line stand for in the caller's frame: an agent, a model, an answering object.
+"""What the words of a magic's line stand for: an agent, a model, an answering object in the caller's frame, or a file.
 
-Reads a snapshot of the frame's variables, so that nothing holds the frame itself. Below: `agent`, `runtime`.
+Reads a snapshot of the frame's variables, so that nothing holds the frame itself. Below: `agent`, `config`, `runtime`.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from nbagent.errors import UsageError
+from nbagent.errors import ConfigError, UsageError
+from nbagent.notebook.commands import commands_of
 
 if TYPE_CHECKING:
     from nbagent.agent import Agent, Team
     from nbagent.runtime import Runtime
 
 Names = Mapping[str, Any]
+FILES = (".yaml", ".yml")
+"""What the name of a file with a team ends in."""
 
 
 def names_of(frame: FrameType | None) -> Names:
@@ -35,14 +39,24 @@ def agent_names(names: Names) -> list[str]:
     return sorted(found | {"demo"})
 
 
+def file_names() -> list[str]:
+    """The files of the working folder that may hold a team; for completion."""
+    try:
+        return sorted(name for name in os.listdir() if name.lower().endswith(FILES) and not name.startswith("."))
+    except OSError:
+        return []
+
+
 def find_agent(name: str, names: Names, bundled: Callable[[str], Agent | None]) -> Agent | Team | Runtime:
-    """The agent, team or runtime that the variable `name` holds, or the `bundled` one of that name.
+    """The agent, team or runtime that the variable `name` holds, the `bundled` one, or the team of the file `name`.
 
     Raises
     ------
     UsageError
-        There is no such variable, or it holds something else.
+        There is no such variable, or it holds something else; or the file cannot be used.
     """
+    if name.lower().endswith(FILES):
+        return _of_file(name, quiet=False)
     value = names.get(name)
     if value is not None and _is_agent(value):
         return value
@@ -55,6 +69,28 @@ def find_agent(name: str, names: Names, bundled: Callable[[str], Agent | None]) 
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
     raise UsageError(f"unknown agent {name}; {hint}")
+
+
+def _of_file(name: str, *, quiet: bool) -> Team:
+    """The team that a file declares, the same one as long as the file stays as it is."""
+    from nbagent import config
+
+    try:
+        return config.load_kept(name, quiet=quiet)
+    except ConfigError as error:
+        first, *others = str(error).splitlines()
+        more = f"\n… and {len(others)} more: python -m nbagent validate {name}" if others else ""
+        raise UsageError(f"{first}{more}") from None
+
+
+def known_commands(name: str, names: Names) -> list[str]:
+    """The slash commands of an agent, for completion; none where the name means nothing yet."""
+    is_file = name.lower().endswith(FILES)
+    try:
+        declared = _of_file(name, quiet=True) if is_file else find_agent(name, names, lambda _: None)
+        return [f"/{command}" for command in commands_of(declared)]
+    except UsageError:
+        return []
 
 
 def find_answers(name: str, names: Names) -> Mapping[str, Any] | Callable[..., Any] | None:

@@ -1,7 +1,7 @@
 """A command resolved: what its words stand for in the caller's frame.
 
 All of it is checked before a run acquires or displays anything, so that a mistake is one line and nothing else.
-Below: `parsing`, `names`, `prompt`, `runtimes`. Above: `showing`, `cellrun`.
+Below: `parsing`, `names`, `commands`, `prompt`, `runtimes`. Above: `showing`, `cellrun`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbagent.notebook import names as _names
+from nbagent.notebook.commands import commands_of, spoken
 from nbagent.notebook.names import Names
 from nbagent.notebook.parsing import RunCommand
 from nbagent.notebook.prompt import expand
@@ -30,7 +31,7 @@ class Plan:
     command
         As it was written.
     prompt
-        With the caller's variables filled in.
+        With the caller's variables filled in; where it named one of the agent's own prompts, that.
     runtime
         The agent's, warm.
     answers, model
@@ -68,7 +69,7 @@ def make_plan(workspace: Workspace, command: RunCommand, names: Names) -> Plan:
     declared = _names.find_agent(command.agent, names, workspace.bundled_agent)
     return Plan(
         command=command,
-        prompt=expand(command.prompt, names),
+        prompt=expand(spoken(command.prompt, commands_of(declared)), names),
         answers=_names.find_answers(command.answers, names),
         model=_names.find_model(command.model, names),
         runtime=workspace.runtimes.of(command.agent, declared),

@@ -83,7 +83,12 @@ class Showing:
         return self.stream.stopped.reason if self.stream.stopped is not None else "cancelled"
 
     def cancel(self, reason: StopReason = "cancelled") -> None:
-        """Stop the run; before its stream has begun, as soon as it does. From any thread."""
+        """Stop the run; before its stream has begun, as soon as it does. From any thread.
+
+        A person who interrupts a run that has said all does not want to wait for its cleanup either.
+        """
+        if reason == "interrupted" and self.stream.stopped is not None:
+            self.stream.hurry()
         self._asked = self._asked or reason
         self.stream.cancel(reason)
         with contextlib.suppress(RuntimeError):  # the loop is closed

@@ -131,7 +131,7 @@ async def _approve(event: ToolCallConfirmation, read: ReadLine) -> Answer:
 
 
 def _called(event: ToolCallConfirmation) -> str:
-    """The call on a line, and its code beneath it as code; what would not show is written as its number."""
+    """The call on a line, its code and what it would change beneath; what would not show is written as its number."""
     from nbagent.widgets.text import visible
 
     arguments = dict(event.arguments)
@@ -139,7 +139,8 @@ def _called(event: ToolCallConfirmation) -> str:
     if isinstance(code, str):
         del arguments[event.code_argument]
     listed = ", ".join(f"{_plain(k)}={_plain(json.dumps(v, default=str))}" for k, v in arguments.items())
-    beneath = "".join(f"\n    {visible(line)}" for line in code.splitlines()) if isinstance(code, str) else ""
+    lines = [*(code.splitlines() if isinstance(code, str) else ()), *event.preview.splitlines()]
+    beneath = "".join(f"\n    {visible(line)}" for line in lines)
     return f"{_plain(event.name)}({listed}){beneath}"
 
 

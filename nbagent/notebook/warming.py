@@ -2,8 +2,8 @@
 
 What forms and MCP need is imported where it is first used, and that is in mid-run, on the loop: measured, jsonschema
 alone takes a second of processor time where rfc3987-syntax is installed (JupyterLab brings it, and it compiles a
-grammar on import). For so long no interrupt could be heard and no text could move. So a daemon thread imports it
-first, and who is about to need it awaits the thread.
+grammar on import), and the libraries that render markdown a fifth of one. For so long no interrupt could be heard and
+no text could move. So a daemon thread imports them first, and who is about to put a form awaits the thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from typing import Literal
 Stage = Literal["forms", "servers"]
 
 MODULES: dict[Stage, tuple[str, ...]] = {
-    "forms": ("nbagent.widgets.transcript", "jsonschema", "nbagent.schema", "nbagent.widgets.forms"),
+    "forms": (
+        "nbagent.widgets.transcript",
+        *("markdown_it", "linkify_it", "nh3", "pygments.lexers"),  # what the first text is rendered by
+        *("jsonschema", "nbagent.schema", "nbagent.widgets.forms"),
+    ),
     "servers": ("nbagent.toolsets.mcp.connection", "mcp.client.stdio", "mcp.client.streamable_http"),
 }
 """What each stage imports, in this order."""

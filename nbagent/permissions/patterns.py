@@ -6,7 +6,8 @@
 
 Above `globs`; `nbagent.permissions` asks. A pattern that grants something reads a call carefully: its wildcards take
 nothing in an argument that a shell would act on, and no ``..``. A pattern that denies or asks takes all that could be
-meant: also a tool's own name where the model calls it by another, and the default of an argument that is left out.
+meant: also a tool's own name where the model calls it by another, the default of an argument that is left out, and the
+value that a tool makes of an argument (``"yes"``, where it takes a boolean).
 """
 
 from __future__ import annotations
@@ -62,16 +63,30 @@ class Pattern:
         return from_there and any(map(self.tool.matches, names)) and self._fit(tool, arguments, careful=False)
 
     def _fit(self, tool: Tool, arguments: Mapping[str, Any], *, careful: bool) -> bool:
-        for key, glob in self.arguments:
-            value = arguments[key] if key in arguments else _default(tool, key)
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            unsafe = SHELL if isinstance(value, str) else SHELL - {"{", "}"}
-            if value is _MISSING or not glob.matches(text, unsafe if careful else frozenset()):
-                return False
-        return True
+        if not self.arguments:
+            return True
+        readings = [arguments] if careful else [arguments, _meant(tool, arguments)]
+        return all(
+            any(_takes(glob, read[key] if key in read else _default(tool, key), careful) for read in readings)
+            for key, glob in self.arguments
+        )
 
 
 _MISSING = object()
+
+
+def _takes(glob: Glob, value: Any, careful: bool) -> bool:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    unsafe = SHELL if isinstance(value, str) else SHELL - {"{", "}"}
+    return value is not _MISSING and glob.matches(text, unsafe if careful else frozenset())
+
+
+def _meant(tool: Tool, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments as the tool will read them: one that takes a boolean takes ``"yes"`` too."""
+    converted: Any = getattr(tool, "meant", None)
+    meant = arguments if converted is None else converted(arguments)
+    whole = {key: int(value) for key, value in meant.items() if isinstance(value, float) and value.is_integer()}
+    return {**meant, **whole}
 
 
 def _default(tool: Tool, key: str) -> Any:

@@ -59,16 +59,21 @@ def suggested(tool: Tool, name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _command(value: str) -> str:
-    """The program with any arguments; with its subcommand, where it has such; as it is, where it runs anything."""
+    """The program with other arguments; with its subcommand, where it has such; as it is, where it runs anything.
+
+    A space before the star, since ``ps*`` is ``psql`` too, and ``git diff*`` is ``git difftool``.
+    """
     words = value.split(" ")
     program = words[0].rpartition("/")[2]
     if not _WORD.fullmatch(words[0]) or program.rstrip("0123456789.") in _RUN_ANYTHING:
         return quoted(value)
     if program not in _SEVERAL_IN_ONE:
-        return quoted(words[0]) + "*"
-    if len(words) > 1 and re.fullmatch(r"[a-z][\w-]*", words[1]):
-        return quoted(" ".join(words[:2])) + "*"
-    return quoted(value)
+        spoken = 1
+    elif len(words) > 1 and re.fullmatch(r"[a-z][\w-]*", words[1]):
+        spoken = 2
+    else:
+        return quoted(value)
+    return quoted(" ".join(words[:spoken])) + " *" if len(words) > spoken else quoted(value)
 
 
 def _address(value: str) -> str:

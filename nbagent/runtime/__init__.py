@@ -4,8 +4,11 @@
     stream     Stream: the consumer's handle
     run        one stream's producer: lifetime and finalizer
     ├── lifetime    where a stream begins and ends to live
+    ├── cleanup     what takes time after that, bounded
+    ├── nesting     a run in another: how deep, and what the parent is told
     ├── loop        one turn: prompt, model, tools
     │   ├── toolbox     the run's tools, by name
+    │   │   └── delegation  those that give work to other agents, and the streams that they start
     │   └── hooking     the agent's hooks, called and told of
     ├── calls       the tool calls of a run
     │   ├── approval    whether one may be made: rules, hooks, the user
@@ -16,7 +19,7 @@
     ├── channel     producer to consumer, bounded
     ├── observers   the fan-out
     ├── turn        the history, valid at every instant
-    ├── life        Life, Home: the run as its parts see it, the runtime as a run does
+    ├── life        Life, Home: the run as its parts see it, the runtime as a run does; nested: a child's handle
     └── registry    the list of live runs of the process
     live       live_runs: that list, as streams
     asking     nbagent.ask, ask_sync, cancelled

@@ -7,18 +7,21 @@ and cancelled by the run's end. It guarantees:
 - what is called is what was approved: the arguments are copied once the hooks have had them, and again for the event;
 - an approval that reaches further than its call settles every call that it covers and that waits at that moment, and
   none slips through beside it: nothing is awaited between a decision and its question;
+- a call that its tool knows will fail is not asked about;
 - arguments that the user changed fit the tool's schema and break no rule, and the model reads what ran.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from nbagent.errors import ConfigError, InvalidAnswer
+from nbagent import boundary
+from nbagent.errors import ConfigError, InvalidAnswer, ToolError
 from nbagent.events import Event, ToolCallConfirmation, Warning
 from nbagent.permissions import EVERYTHING, Decision, Permissions, decide, exactly, read, suggested
 from nbagent.ports import ElicitationResult, Tool
@@ -69,11 +72,16 @@ class Approvals:
         ------
         Refused
             It may not be made.
+        ToolError
+            It would fail, so that nobody is asked.
         """
         ask = _Ask(call, tool, copy.deepcopy(arguments), None if hooked == "deny" else hooked)
-        if self._allowed(ask) or await self._allowed_by_hooks(ask) or self._allowed(ask):
+        if self._allowed(ask) or await self._allowed_by_hooks(ask):
             return ask.arguments
-        return await self._answered(ask)
+        preview = await self._preview(ask)
+        if self._allowed(ask):
+            return ask.arguments
+        return await self._answered(ask, preview)
 
     @property
     def _rules(self) -> Permissions:
@@ -112,7 +120,25 @@ class Approvals:
             )
         return hooked.permission == "allow"
 
-    async def _answered(self, ask: _Ask) -> Arguments:
+    async def _preview(self, ask: _Ask) -> str:
+        """What the call would change, where its tool can tell; a tool that cannot tell is asked about all the same."""
+        preview = getattr(ask.tool, "preview", None)
+        if not inspect.iscoroutinefunction(preview):
+            return ""
+        try:
+            told: object = await preview(copy.deepcopy(ask.arguments))
+        except ToolError:
+            raise
+        except BaseException as error:  # another's tool
+            if not boundary.is_failure(error):
+                raise
+            self._run.record(
+                Warning, message=f"What {ask.call.name} would change cannot be shown: {boundary.told(error)}"
+            )
+            return ""
+        return told if isinstance(told, str) else ""
+
+    async def _answered(self, ask: _Ask, preview: str) -> Arguments:
         """The arguments, as the user approves them."""
         call, tool = ask.call, ask.tool
         self._waiting[call.id] = ask
@@ -126,6 +152,7 @@ class Approvals:
                 toolset=tool.toolset,
                 code_argument=getattr(tool, "code_argument", ""),
                 pattern=suggested(tool, call.name, ask.arguments),
+                preview=preview,
             )
         finally:
             del self._waiting[call.id]

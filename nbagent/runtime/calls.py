@@ -33,6 +33,7 @@ from nbagent.session import ToolCall
 from nbagent.telemetry import ToolWork
 
 ABANDONED = "This call was cut short: the tool runs on a thread that cannot be stopped, and its late result is dropped."
+CANCELLED_ITSELF = "The tool cancelled itself."
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Calls:
         self._run = run
         self._open: dict[str, _Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._forgotten: tuple[asyncio.Task[None], ...] = ()
         self._approvals = Approvals(run)
 
     async def make(self, calls: list[ToolCall], toolbox: Toolbox) -> None:
@@ -74,8 +76,11 @@ class Calls:
         for task in tasks:
             task.add_done_callback(self._tasks.discard)
         await asyncio.wait(tasks)
-        for task in tasks:
-            task.result()
+        for one, task in zip(opened, tasks, strict=True):
+            if task.cancelled() and self._run.stopped is None:  # by its own code, since the run goes on
+                self._respond(one, ToolResult(CANCELLED_ITSELF, is_error=True), "failed")
+            else:
+                task.result()
 
     def note(self, tool_call_id: str | None, note: str) -> None:
         """Add a note that the model reads with the call's result; without an id, with the latest open call's."""
@@ -101,14 +106,16 @@ class Calls:
             self._respond(one, ToolResult(text, is_error=True), state)
 
     def forget(self) -> None:
-        """The loop is closed: its tasks end no more, and none of them can be cancelled.
-
-        Their coroutines are ended here, as the garbage collector would end them some time later: a tool that waits
-        holds what it has taken from the process, such as `sys.stdout`.
-        """
-        tasks = tuple(self._tasks)
+        """The loop is closed: its tasks end no more, and none of them can be cancelled."""
+        self._forgotten = tuple(self._tasks)
         self._tasks.clear()
-        for task in tasks:
+
+    def end_forgotten(self) -> None:
+        """End the coroutines of these tasks, as the garbage collector would some time later; after the run's end.
+
+        A tool that waits holds what it has taken from the process, such as `sys.stdout`.
+        """
+        for task in self._forgotten:
             with contextlib.suppress(Exception):  # what the tool's own cleanup makes of it is nobody's any more
                 task.get_coro().close()
 
@@ -188,7 +195,9 @@ class Calls:
         if isinstance(error, asyncio.CancelledError):
             if self._run.stopped is not None or _being_cancelled():
                 raise error
-            return ToolResult("The tool cancelled itself.", is_error=True)
+            return ToolResult(CANCELLED_ITSELF, is_error=True)
+        if isinstance(error, GeneratorExit) and self._run.loop.is_closed():
+            raise error  # closed over the call: the run's end answers it
         one.failure = type(error).__qualname__
         return ToolResult(str(error) if isinstance(error, ToolError) else boundary.told(error), is_error=True)
 

@@ -32,6 +32,8 @@ class Inbox:
         ------
         StreamEnded
             Nobody reads it any more.
+        ConfigError
+            It is empty.
         """
         self._put(self._steering, text)
 
@@ -42,6 +44,8 @@ class Inbox:
         ------
         StreamEnded
             Nobody reads it any more.
+        ConfigError
+            It is empty.
         """
         self._put(self._following, text)
 

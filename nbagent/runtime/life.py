@@ -1,8 +1,9 @@
 """A run as its parts see it, and the runtime as a run sees it: the Protocols that let imports point one way.
 
-`run` is made of parts (`loop`, `calls`, `questions`, `hooking`, `toolbox`, `lifetime`), and each of them speaks to the
-run that it belongs to. They are typed against `Life`, below them all; `run` imports them and fits it. In the same way
-a run and a `Stream` speak to the runtime as `Home`, and `runtime`, on top, fits that. Nothing here does anything.
+`run` is made of parts (`loop`, `calls`, `questions`, `hooking`, `toolbox`, `lifetime`, `cleanup`), and each of them
+speaks to the run that it belongs to. They are typed against `Life`, below them all; `run` imports them and fits it. In
+the same way a run and a `Stream` speak to the runtime as `Home`, and `runtime`, on top, fits that. Nothing here does
+anything.
 
 It guarantees that no module of this package imports one which imports it, not even for types.
 """
@@ -14,13 +15,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from nbagent.agent import Agent, Team
-from nbagent.events import Event, StopReason, StreamStopped
+from nbagent.events import Error, Event, StopReason, StreamStopped
 from nbagent.ports import Asker, ElicitationResult, Model, Store, Tool
 from nbagent.runtime.bridge import Bridge, LiveRun
 from nbagent.runtime.delegation.background import BackgroundAgents
 from nbagent.runtime.inbox import Inbox
 from nbagent.runtime.nested import NestedStream
 from nbagent.runtime.options import Nested, RunOptions
+from nbagent.runtime.outlet import Outlet
 from nbagent.runtime.turn import TurnRecord
 from nbagent.session import Session, ToolCall, Usage
 from nbagent.telemetry import Trace
@@ -106,6 +108,10 @@ class RunQuestions(Asker, Protocol):
         """Settle every open question whose event matches, with one outcome."""
         ...
 
+    async def ended(self) -> None:
+        """Wait until no hook is left that is told of a question."""
+        ...
+
 
 class RunCalls(Protocol):
     """The tool calls of a run."""
@@ -116,6 +122,10 @@ class RunCalls(Protocol):
 
     def note(self, tool_call_id: str | None, note: str) -> None:
         """Add a note that the model reads with the call's result; without an id, with the latest open call's."""
+        ...
+
+    async def ended(self) -> None:
+        """Wait until no call's task is left."""
         ...
 
 
@@ -174,6 +184,16 @@ class Life(LiveRun[Any], Protocol):
     @property
     def stopped(self) -> StreamStopped | None:
         """Its final event, or None while it is live."""
+        ...
+
+    @property
+    def error(self) -> Error | None:
+        """What it ends with, where that is an error."""
+        ...
+
+    @property
+    def outlet(self) -> Outlet:
+        """Where its events go."""
         ...
 
     @property

@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from nbagent import boundary
 from nbagent.errors import ModelError
-from nbagent.events import AgentInfo, AgentSwitching, MaxIterationsReached, StopReason, TeamInfo, UserMessage
+from nbagent.events import AgentInfo, AgentSwitching, MaxIterationsReached, StopReason, TeamInfo, UserMessage, Warning
 from nbagent.hooks import HookResult
 from nbagent.runtime import toolbox
 from nbagent.runtime.compaction import Window, compact, keep_within_limit
@@ -66,9 +66,17 @@ async def _turn(run: Life) -> None:
             tools = await toolbox.opened(run, stack)
             reason = await _iterate(run, tools, talk)
             if reason is not None:
+                await _warn_if_unsaved(run)
                 run.finalize(reason)
                 return
         await _hand_over(run, talk)
+
+
+async def _warn_if_unsaved(run: Life) -> None:
+    """Tell the user of a store that fails, which else the log alone would know."""
+    failure = getattr(run.runtime.session_store, "failure", None)
+    if failure is not None and (words := failure(run.session.id)):
+        await run.emit(Warning, message=f"What is said here is not on disk yet: {words}.")
 
 
 async def _introduce(run: Life) -> None:

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from nbagent import boundary
 from nbagent.errors import ModelError
-from nbagent.events import AgentChoice, AgentChoiceReasoning, PartialToolCall, TokenUsage
-from nbagent.ports import ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
+from nbagent.events import AgentChoice, AgentChoiceReasoning, ModelFallback, PartialToolCall, TokenUsage, Warning
+from nbagent.ports import Fallback, ModelRequest, Notice, ReasoningDelta, TextDelta, ToolCallDelta
 from nbagent.runtime import toolbox
 from nbagent.runtime.compaction import view
 from nbagent.runtime.life import Life
@@ -123,6 +123,12 @@ async def _listen(run: Life, request: ModelRequest, said: Said, chat: Chat) -> N
                     await run.emit(
                         TokenUsage, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=usage.cost
                     )
+                case Fallback():
+                    await run.emit(
+                        ModelFallback, from_model=chunk.from_model, to_model=chunk.to_model, error=chunk.error
+                    )
+                case Notice():
+                    await run.emit(Warning, message=chunk.message)
                 case _:
                     raise ModelError(f"{run.model.name} yielded {repr(chunk)[:200]}, which is no piece of an answer")
     except ModelError:

@@ -7,7 +7,7 @@ uses `channel`, `observers` and `turn`, is a `life.Life` to its parts (`question
 - Acquire and finalize are one thing (`lifetime`): the bridge is entered where its leaving is already certain.
 - `finalize` is synchronous, idempotent, and may be called by anyone on the loop's thread: the run's own task, `cancel`,
   an unload. It never waits for a consumer, a tool or a hook, so that `cancel` returns with the stream already stopped.
-- What takes time (tools that clean up, session_end hooks, observers that drain) happens after it, bounded and shielded,
+- What takes time (`cleanup`: tools, session_end hooks, observers, the store) happens after it, bounded and shielded,
   before the turn is freed. The task's done-callback frees it also where the task never came to run.
 
 What does not work: finalizing only in the task's own `finally`. A task that is cancelled before its first step runs
@@ -17,7 +17,6 @@ none of its body, and a tool that ignores its cancellation would keep the form o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
@@ -30,26 +29,18 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from nbagent.agent import Agent
-from nbagent.errors import Interrupted, NestingTooDeep, SessionBusy
-from nbagent.events import (
-    Error,
-    Event,
-    StopReason,
-    StreamStarted,
-    StreamStopped,
-    SubSessionCompleted,
-    SubSessionStarted,
-    Warning,
-)
-from nbagent.ports import Model, Store, current_call
-from nbagent.runtime import registry
+from nbagent.errors import Interrupted, SessionBusy
+from nbagent.events import Error, Event, StopReason, StreamStarted, StreamStopped, Warning
+from nbagent.ports import Model, current_call
+from nbagent.runtime import nesting, registry
 from nbagent.runtime.calls import Calls
 from nbagent.runtime.channel import Channel
+from nbagent.runtime.cleanup import CUT_SHORT, Cleanup, longest
 from nbagent.runtime.crossing import call_soon
 from nbagent.runtime.inbox import Inbox
 from nbagent.runtime.life import Home
 from nbagent.runtime.lifetime import Lifetime
-from nbagent.runtime.loop import converse, session_end
+from nbagent.runtime.loop import converse
 from nbagent.runtime.observers import FanOut
 from nbagent.runtime.options import RunOptions
 from nbagent.runtime.outlet import Direct, Outlet, Relay
@@ -61,18 +52,6 @@ from nbagent.telemetry import Trace
 logger = logging.getLogger("nbagent")
 E = TypeVar("E", bound=Event)
 H = TypeVar("H")
-
-GRACE = 5.0
-"""Seconds that tools, toolsets and session_end hooks have to clean up after the stream has stopped."""
-HOOK_GRACE = 1.0
-"""Of these, the seconds that are left to the hooks, whatever the tools do."""
-DRAIN = 2.0
-"""Seconds that observers have to take what is queued, and then the store to save the session."""
-DRAIN_CUT_SHORT = 0.2
-"""The same after an interrupt, when a person waits for the cell to end."""
-MAX_DEPTH = 10
-"""How many streams a stream may be nested in."""
-CUT_SHORT: frozenset[StopReason] = frozenset({"cancelled", "interrupted", "superseded"})
 
 _turns = threading.Lock()  # a session may be used from the loops of several threads
 
@@ -113,10 +92,8 @@ class Run(Generic[H]):
         self.calls = Calls(self)
         self.trace = Trace(self.id, session, lambda: self._reason)
         self._seq = 0
-        self._hurried = False
-        self._clean_by = 0.0
+        self._cleanup = Cleanup(self)
         self._scope: anyio.CancelScope | None = None
-        self._grace: anyio.CancelScope | None = None
         self._task: asyncio.Task[None] | None = None
         self._handle: weakref.ref[H]
         self._view: Callable[[Run[H]], H]
@@ -149,7 +126,7 @@ class Run(Generic[H]):
         SessionBusy
             The session's turn is taken.
         NestingTooDeep
-            It would be nested in more than `MAX_DEPTH` streams.
+            It would be nested in more than `nesting.MAX_DEPTH` streams.
         """
         registry.bury_dead()
         self.loop = asyncio.get_running_loop()
@@ -164,7 +141,9 @@ class Run(Generic[H]):
             raise
         relayed = parent is not None and self.options.nested is not None and not self.options.nested.detached
         self.outlet: Outlet = Relay(parent.outlet, self.channel) if relayed and parent else Direct(self.channel, fanout)
-        self._join(parent)
+        self.parent = parent
+        if parent is not None:
+            nesting.enter(self, parent)
         self.trace.begin(self.agent, self.model, self.parent.id if self.parent else "")
         self._task = self.loop.create_task(self._main(), name=f"nbagent {self.id} {self.agent.name}")
         self._task.add_done_callback(self._ended)
@@ -179,7 +158,7 @@ class Run(Generic[H]):
             registry.add(self)
             if self.runtime.session_store is not None:
                 self.runtime.session_store.begin_turn(self.session)
-                self._speak_as(self._speaker())  # another process may have handed the conversation over
+            self._speak_as(self._speaker())  # the conversation may have been handed over since this run was made
             session, options = self.session, self.options
             self._turn = Turn(self.id, len(session.messages), options.cell_id, options.execution, session.agent)
             session.turns.append(self._turn)
@@ -188,33 +167,8 @@ class Run(Generic[H]):
         parent = current_run.get()
         if parent is None or parent.stopped is not None or parent.loop is not self.loop:
             return None
-        depth = 1
-        ancestor = parent.parent
-        while ancestor is not None:
-            depth += 1
-            ancestor = ancestor.parent
-        if depth > MAX_DEPTH:
-            raise NestingTooDeep(f"a stream of {self.agent.name} would be nested in {depth}; {MAX_DEPTH} are the most")
+        nesting.check_depth(parent, self.agent.name)
         return parent
-
-    def _join(self, parent: Run[Any] | None) -> None:
-        """Be nested in `parent`; in the background, only for those who want to know where it comes from."""
-        if parent is None:
-            return
-        self.parent = parent
-        background = self.options.nested is not None and self.options.nested.detached
-        if not background:
-            parent.children.append(self)
-        call = current_call.get()
-        parent.record(
-            SubSessionStarted,
-            child_stream_id=self.id,
-            child_session_id=self.session.id,
-            child_agent=self.agent.name,
-            tool_call_id=call.tool_call_id if call is not None else None,
-            background=background,
-            background_id=self.options.nested.id if self.options.nested is not None else "",
-        )
 
     def become(self, agent: Agent) -> None:
         """Go on as another agent, which the session is with from now on."""
@@ -263,7 +217,7 @@ class Run(Generic[H]):
 
     async def emit(self, cls: type[Event], **fields: Any) -> None:
         """Emit an event when the consumer has made room for it."""
-        if self.outlet.full:
+        if self.stopped is None and self.outlet.full:  # a stopped run waits for no consumer of its parent's either
             await self.outlet.room()
             if self.stopped is not None:  # the close made the room: go no further than the cancellation
                 await checkpoint_if_cancelled()
@@ -316,13 +270,13 @@ class Run(Generic[H]):
         for child in tuple(self.children):  # after the outlet, since each tells its parent that it has stopped
             child.bury()
         self.finalize("cancelled")
+        self.calls.end_forgotten()
         self._free()
 
     def _hurry(self) -> None:
-        self._hurried = True
-        for scope in (self._scope, self._grace):
-            if scope is not None and self.stopped is not None:
-                scope.cancel()
+        self._cleanup.hurry()
+        if self._scope is not None and self.stopped is not None:
+            self._scope.cancel()
 
     def finalize(self, reason: StopReason, message: str = "") -> None:
         """Stop the stream (P2), once: children, tools, questions, bridge, `stream_stopped`, channel; never waits."""
@@ -343,28 +297,16 @@ class Run(Generic[H]):
             self.record(Warning, message=_unread(self.undelivered))
         self.stopped = self.make(StreamStopped, reason=reason, message=message)
         self.outlet.close(self.stopped)
-        self._tell_parent(reason)
+        if self.parent is not None:
+            nesting.leave(self, self.parent, reason)
         self.stopping.set()
-        self._clean_by = self.loop.time() + GRACE
+        due = self._cleanup.due()
         if self._scope is not None:
-            self._scope.deadline = self._clean_by - HOOK_GRACE
+            self._scope.deadline = due
 
     def record_start(self) -> None:
         """Emit the first event."""
         self.record(StreamStarted, parent_id=self.parent.id if self.parent else None)
-
-    def _tell_parent(self, reason: StopReason) -> None:
-        if self.parent is not None:
-            if self in self.parent.children:
-                self.parent.children.remove(self)
-                self.parent.nested_usage += self.usage + self.nested_usage
-            self.parent.record(
-                SubSessionCompleted,
-                child_stream_id=self.id,
-                child_session_id=self.session.id,
-                child_agent=self.agent.name,
-                reason=reason,
-            )
 
     async def join(self) -> None:
         """Wait for the stop, then for the cleanup; after all its graces, give the producer up and free its turn."""
@@ -373,7 +315,7 @@ class Run(Generic[H]):
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.join(), self.loop))
             return
         await self.stopping.wait()
-        with anyio.move_on_after(GRACE + DRAIN + DRAIN + 1.0):
+        with anyio.move_on_after(longest()):
             await self.done.wait()
         if not self.done.is_set():
             logger.error("stream %s ignores its cancellation and is given up", self.id)
@@ -400,33 +342,7 @@ class Run(Generic[H]):
                         await converse(self)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._wind_down()
-
-    async def _wind_down(self) -> None:
-        assert self.stopped is not None
-        with anyio.CancelScope(deadline=self._clean_by) as self._grace, contextlib.suppress(Interrupted):
-            if self._hurried:
-                self._grace.cancel()
-            with anyio.CancelScope(deadline=self._clean_by - HOOK_GRACE):
-                await self.calls.ended()
-                await self.questions.ended()
-            await session_end(self, self.stopped.reason)
-        self.trace.end(self.usage, self.error)
-        await self.trace.settle()
-        seconds = DRAIN_CUT_SHORT if self.stopped.reason in CUT_SHORT else DRAIN
-        await self.outlet.drain(seconds)
-        if self.runtime.session_store is not None:
-            await self._save(self.runtime.session_store, seconds)
-
-    async def _save(self, store: Store, seconds: float) -> None:
-        try:
-            with anyio.move_on_after(seconds) as saving:
-                await store.save(self.session)
-        except Exception as error:  # the run is over and its history intact: what is on disk is behind
-            logger.error("session %s was not saved: %s", self.session.id, error)
-        else:
-            if saving.cancelled_caught:
-                logger.warning("session %s was not saved in %.1f s", self.session.id, seconds)
+                await self._cleanup.done()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         try:

@@ -57,7 +57,7 @@ class Runtime:
     Raises
     ------
     ConfigError
-        `agent_or_team` is neither.
+        `agent_or_team` is neither, or `session_store` or `observers` cannot be such.
     """
 
     def __init__(
@@ -71,7 +71,9 @@ class Runtime:
         self.agent = agent_or_team.root
         self.name = self.agent.name
         self.session_store = session_store
-        self.observers = (*observers, *([session_store] if session_store is not None else []))
+        if session_store is not None and not callable(getattr(session_store, "begin_turn", None)):
+            raise ConfigError(f"session_store={session_store!r}: give a store, such as nbagent.store.SQLiteStore(path)")
+        self.observers = (*_watching(observers), *([session_store] if session_store is not None else []))
         self.bridge: Bridge[Stream] = Bridge()
         self.approved: dict[str, set[str]] = {}
         self.background = BackgroundAgents()
@@ -128,10 +130,12 @@ class Runtime:
         """
         if answers is not None and not callable(answers) and not hasattr(answers, "items"):
             raise ConfigError(f"answers={answers!r}: give a mapping of field names to values, or a function")
+        if not isinstance(prompt, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"the prompt is {type(prompt).__name__}; it is the text that the user says")
         options = RunOptions(
             answers=answers,
             approve=check_mode(approve),
-            observers=(*self.observers, *observers),
+            observers=(*self.observers, *_watching(observers)),
             unattended=unattended,
             cell_id=cell_id,
             execution=execution,
@@ -239,6 +243,18 @@ class Runtime:
                     await toolset.aclose()
                 except Exception:  # another's toolset: the others are closed all the same
                     logger.exception("toolset %s could not be closed", toolset.name)
+
+
+def _watching(observers: Sequence[Observer]) -> tuple[Observer, ...]:
+    """The observers, if they are such."""
+    try:
+        watching: tuple[Any, ...] = tuple(observers)
+    except TypeError:
+        raise ConfigError(f"observers: {type(observers).__name__} is no list: give a list of observers") from None
+    for one in watching:
+        if not hasattr(one, "lossless") or not callable(getattr(one, "on_event", None)):
+            raise ConfigError(f"observers: {type(one).__name__} is no observer: it needs `lossless` and `on_event`")
+    return watching
 
 
 def _checked(stream: Stream) -> Result:

@@ -159,6 +159,8 @@ class Stream:
         ------
         StreamEnded
             It has ended: begin a new turn.
+        ConfigError
+            The text is empty.
         """
         self._run.inbox.steer(text)
 
@@ -169,6 +171,8 @@ class Stream:
         ------
         StreamEnded
             It has ended: begin a new turn.
+        ConfigError
+            The text is empty.
         """
         self._run.inbox.follow_up(text)
 

@@ -3,14 +3,18 @@
 Without one it is `asyncio.run`. With one (a notebook's cell) the run gets a loop of its own on another thread, and this
 thread waits: no loop is re-entered, so the cells queued behind keep their order. An interrupt cancels the run, also
 where the handler in force does not raise KeyboardInterrupt but cancels the task that waits here, as that of
-`asyncio.run` does, and ipykernel's in a cell that awaits.
+`asyncio.run` does, and ipykernel's in a cell that awaits. And it stops the user's own code that has the loop's thread,
+such as a hook that sleeps, which `asyncio.run` by itself would wait for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import threading
+from collections.abc import Coroutine, Generator
+from types import FrameType
 from typing import Any
 
 from nbagent import boundary
@@ -60,7 +64,7 @@ def run_sync(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(main)
+        return asyncio.run(_struck(main))
     return _on_thread(main)
 
 
@@ -72,6 +76,31 @@ async def _main(given: Agent | Team | Runtime, prompt: str, session: Session, op
         return await runtime.run(session, prompt, **options)
     finally:
         await runtime.aclose()
+
+
+async def _struck(main: Coroutine[Any, Any, Result]) -> Result:
+    with _striking():
+        return await main
+
+
+@contextlib.contextmanager
+def _striking() -> Generator[None]:
+    """Let an interrupt stop user code too, once the handler in force, that of `asyncio.run`, has cancelled the task."""
+    known = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(known):
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        known(number, frame)
+        boundary.strike(frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is handle:
+            signal.signal(signal.SIGINT, known)
 
 
 @boundary.transparent

@@ -39,7 +39,7 @@ def named(tools: Sequence[Tool]) -> Toolbox:
         if counts[name] > 1 and tool.toolset:
             name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{tool.toolset}_{name}")
         if name in box:
-            raise ConfigError(f"two tools are named {name!r}; give one of their toolsets a prefix= or another name")
+            raise ConfigError(f"two tools are named {name!r}; rename one, or give its toolset a prefix= or other name")
         box[name] = tool
     return box
 

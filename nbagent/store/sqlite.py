@@ -142,6 +142,10 @@ class SQLiteStore:
         if written is not None:
             await result_of(written)
 
+    def failure(self, session_id: str) -> str:
+        """Why a part of what was said in the session is not on disk, or ``""``; each later write tries all of it."""
+        return self._turns.failure(session_id)
+
     # ------------------------------------------------------------ what is kept
 
     async def load(self, session_id: str) -> Session | None:

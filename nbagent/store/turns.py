@@ -103,6 +103,7 @@ class Turns:
         self._locks = locks
         self._tracks = Tracks()
         self._held: dict[str, _Held] = {}
+        self._failures: dict[str, str] = {}
         self._lock = threading.RLock()
 
     # ------------------------------------------------------------ the two ends of a turn
@@ -196,7 +197,19 @@ class Turns:
             change = held.change(settled=settled)
             if change is not None:
                 held.last = self._writer.submit(_writing(change, held.track))
-                held.last.add_done_callback(_log_failure)
+                held.last.add_done_callback(lambda done: self._written(change.session_id, done))
+
+    def _written(self, session_id: str, done: Future[None]) -> None:
+        """On the writer's thread: keep why the session is not on disk, until it is."""
+        if (error := done.exception()) is None:
+            self._failures.pop(session_id, None)
+            return
+        self._failures.setdefault(session_id, str(error))
+        logger.error("a session was not written: %s", error)
+
+    def failure(self, session_id: str) -> str:
+        """Why a part of the session is not on disk, or ``""``."""
+        return self._failures.get(session_id, "")
 
     # ------------------------------------------------------------ what others wrote
 
@@ -258,11 +271,6 @@ def _writing(change: Change, track: Track) -> Callable[[Connection], None]:
             raise
 
     return job
-
-
-def _log_failure(done: Future[None]) -> None:
-    if (error := done.exception()) is not None:
-        logger.error("a session was not written: %s", error)
 
 
 def _beyond(said: list[Message], known: list[Message]) -> list[Message]:

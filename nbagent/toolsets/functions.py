@@ -122,6 +122,10 @@ class FunctionTool(Generic[P, T]):
         """Name, description and the JSON schema of the arguments."""
         return ToolSpec(self.name, self.description, self.parameters.schema)
 
+    def meant(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments as the function will get them, as JSON's types; as they are, where they do not fit."""
+        return self.parameters.converted(arguments)
+
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Check and convert the arguments, run the function, and turn what it returns into a result.
 

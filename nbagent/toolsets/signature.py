@@ -157,6 +157,17 @@ class Parameters:
                 with contextlib.suppress(PydanticSerializationError):  # what JSON cannot show is still the default
                     properties[name]["default"] = to_jsonable_python(default)
 
+    def converted(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments after their conversion, as JSON's types; as they are, where they do not fit."""
+        from pydantic import ValidationError
+
+        try:
+            return self._adapter.dump_python(
+                self._adapter.validate_python(dict(arguments)), mode="json", warnings=False
+            )
+        except (ValidationError, ValueError):
+            return arguments
+
     def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The checked and converted arguments, by position and by name.
 

@@ -15,8 +15,11 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
 
+import anyio
+
 from nbagent.errors import ToolError
 from nbagent.ports import ToolContext
+from nbagent.processes.process import GRACE, Ended, Process
 from nbagent.toolsets.capture import captured
 
 T = TypeVar("T")
@@ -78,3 +81,26 @@ async def run_tool(work: Callable[[], T], context: ToolContext) -> T:
         context.abandoned = context.on_thread
         context.stop.set()
         raise
+
+
+async def run_process(process: Process, name: str) -> Ended:
+    """Run a process from a daemon thread; a caller that is cancelled gives it up, and waits until it is gone.
+
+    Raises
+    ------
+    OSError
+        It cannot be started.
+    """
+    running = asyncio.get_running_loop().create_task(on_daemon(process.run, name))
+    try:
+        return await asyncio.shield(running)
+    except BaseException as error:
+        process.stop()
+        if isinstance(error, asyncio.CancelledError):
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([running], timeout=GRACE + 1.0)
+        raise
+    finally:
+        if not running.done():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the thread ends the command by itself
+                running.cancel()

@@ -16,6 +16,7 @@ that does not manage `--count` deltas in two minutes is measured with 1,000, and
 
 # The peers are not in the environment that types are checked in.
 # pyright: reportMissingImports=false, reportUntypedBaseClass=false, reportUnknownParameterType=false
+# pyright: reportArgumentType=false
 
 from __future__ import annotations
 

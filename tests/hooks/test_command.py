@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from nbagent import boundary
-from nbagent.hooks import CommandFailed, CommandHook, HookContext, HookResult, call, process
+from nbagent.hooks import CommandFailed, CommandHook, HookContext, HookResult, call
+from nbagent.processes import process
 from nbagent.session import Session
 
 pytestmark = pytest.mark.anyio

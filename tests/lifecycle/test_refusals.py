@@ -13,7 +13,7 @@ from nbagent.events import Event, StreamStopped, SubSessionStarted
 from nbagent.models import ToolCall
 from nbagent.ports import Asker, Tool
 from nbagent.runtime import Runtime
-from nbagent.runtime.run import MAX_DEPTH
+from nbagent.runtime.nesting import MAX_DEPTH
 from nbagent.session import Session
 from tests.runtime.support import assert_nothing_left, assert_whole, calling, drained, inside, scripted
 

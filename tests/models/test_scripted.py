@@ -55,7 +55,7 @@ async def test_a_turn_that_is_none_is_a_model_error(turns: list[Any]) -> None:
         await _play(ScriptedModel(turns))
 
 
-@pytest.mark.parametrize("model", ["openai:gpt-5", 7, object()])
+@pytest.mark.parametrize("model", ["gpt-5", 7, object()])
 def test_resolve_refuses_what_is_no_model(model: Any) -> None:
     with pytest.raises(ConfigError):
         resolve(model)

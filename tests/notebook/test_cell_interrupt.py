@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import nbconvert
 import nbformat
@@ -55,6 +56,23 @@ def test_k3_an_interrupt_ends_the_cell_and_leaves_nothing(front: FrontEnd, where
     assert front.widgets() == []
     assert front.children() == []
     assert result(front.run("x = %agent_run -n helper hi\nx.text")) == ["'Hello **you**.'"]
+
+
+def test_k3_an_interrupt_of_a_run_that_has_said_all_cuts_its_cleanup_short(front: FrontEnd, tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    front.run(
+        "import asyncio, pathlib\n"
+        "async def hanging(context):\n"
+        f"    pathlib.Path({str(inside)!r}).touch()\n"
+        "    await asyncio.sleep(60)\n"
+        'runtime = Runtime(Agent("late", model=ScriptedModel(["All is said."]), hooks={"session_end": hanging}))'
+    )
+    cell = front.execute("%agent_run runtime go", "late")
+    front.wait_for(inside.exists)
+    assert interrupted(front, cell) < 2 * LIMIT
+    assert cell.error == "KeyboardInterrupt"
+    assert "All is said." in kept(cell)["text/markdown"]
+    assert value(front, "owned()") == NOTHING
 
 
 def test_k3_partial_text_is_kept_and_the_history_stays_paired(front: FrontEnd) -> None:

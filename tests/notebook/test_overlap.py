@@ -6,6 +6,7 @@ Every wrapper that a magic can stand in is here too, with a form that is answere
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +135,29 @@ print('never')
         assert front.widgets() == []
 
 
+@pytest.mark.parametrize(
+    "waits",
+    [
+        "async with asyncio.TaskGroup() as group:\n    group.create_task(f())\n    group.create_task(f())",
+        "await asyncio.gather(f(), f(), return_exceptions=True)",
+        "await asyncio.wait([asyncio.create_task(f()), asyncio.create_task(f())])",
+    ],
+    ids=["TaskGroup", "gather", "wait"],
+)
+def test_k3_who_swallows_the_end_of_an_interrupted_task_does_not_keep_the_cell_going(
+    front: FrontEnd, waits: str
+) -> None:
+    code = f"async def f():\n    %agent_run -n asking go\n{waits}\nprint('went on')"
+    cell = front.execute(code, "swallows")
+    behind = front.execute("print('behind')", "behind")
+    front.wait_for(lambda: len(front.widgets(description="City", name="TextModel")) == 2)
+    interrupted(front, cell)
+    assert (cell.status, cell.text) == ("error", "")
+    assert front.finish(behind).status == "aborted"
+    assert front.run("print('next')").text == "next\n"
+    assert value(front, "owned()") == NOTHING
+
+
 # ---------------------------------------------------------------- the same cell, again and again
 
 
@@ -176,6 +200,26 @@ def test_k4_a_cell_queued_twice_is_superseded_by_its_second_place_and_others_kee
     answer(front, "City", "Oslo")
     front.finish(cells[3])
     assert value(front, "order") == "['in', 1, 'in', 2, 'in', 'out']"
+    assert value(front, "owned()") == NOTHING
+
+
+def test_k4_a_cell_queued_ten_times_behind_one_that_awaits_asks_once(front: FrontEnd) -> None:
+    """What comes while a cell awaits is taken in by ipykernel, where no gate that opens later finds it."""
+    front.run("import os\norder = []")
+    code = "order.append('in')\nx = %agent_run -n asking go\norder.append('out')"
+    there = Path(front._cwd) / "ten"
+    there.unlink(missing_ok=True)
+    awaits = "while not os.path.exists('ten'): await asyncio.sleep(0.01)\nfor _ in range(50): await asyncio.sleep(0)"
+    before = front.execute(awaits, "awaits")
+    front.wait_for(lambda: "busy" in before.states)
+    cells = [front.execute(code, "ten times") for _ in range(10)]
+    behind = front.execute("order.append('behind')", "another")
+    there.touch()
+    front.wait_for(lambda: all(cell.done for cell in cells[:-1]))
+    assert {(cell.status, cell.text) for cell in cells[:-1]} == {("ok", "")}
+    answer(front, "City", "Oslo")
+    front.finish(behind)
+    assert value(front, "order") == str(["in"] * 10 + ["out", "behind"])
     assert value(front, "owned()") == NOTHING
 
 

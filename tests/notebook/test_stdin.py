@@ -112,6 +112,13 @@ async def test_code_to_approve_stands_on_lines_of_its_own_and_hides_nothing() ->
     assert lines in typist.prompts[0]
 
 
+async def test_what_a_call_would_change_stands_beneath_it_and_hides_nothing() -> None:
+    given = {"arguments": {"path": "f"}, "preview": "--- f\n+++ f\n-a\n+\u202eb"}
+    typist = Typist("y")
+    await stdin.ask(ToolCallConfirmation(id="q", tool_call_id="c", name="edit_file", **given, **ABOUT), typist)
+    assert 'edit_file(path="f")\n    --- f\n    +++ f\n    -a\n    +⟨U+202E⟩b\n' in typist.prompts[0]
+
+
 async def test_hostile_words_cannot_move_the_cursor() -> None:
     typist = Typist("c")
     await stdin.ask(ElicitationRequest(id="q", message="a\x1b[2Jb\u202ec", source="\x1b]0;x\x07s", **ABOUT), typist)

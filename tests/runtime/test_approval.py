@@ -198,10 +198,10 @@ async def test_p11_always_is_for_every_session_of_the_agent_and_for_no_other_age
     runtime = Runtime(Team(*agents))
     async with runtime.run_stream(Session(), "hi") as stream:
         event = await confirmation(stream)
-        assert event.pattern == "shell:cmd=ls*"
+        assert event.pattern == "shell:cmd=ls *"
         runtime.answer(event.id, "accept", {"scope": "always"})
         await drained(stream)
-    assert runtime.approved == {"first": {"shell:cmd=ls*"}}
+    assert runtime.approved == {"first": {"shell:cmd=ls *"}}
     assert asked(await events_of(runtime)) == []
     other = Session(agent="second")
     assert responses(await events_of(runtime, other, unattended="nobody is here"))[0].state == "refused"
@@ -395,7 +395,7 @@ async def test_p11_the_user_is_asked_about_the_arguments_as_a_hook_changed_them(
     runtime = Runtime(shelling("ls", hooks=hooks, permissions=Permissions(deny=["shell:cmd=ls"])))
     async with runtime.run_stream(Session(), "hi") as stream:
         event = await confirmation(stream)
-        assert (dict(event.arguments), event.pattern) == ({"cmd": "ls -l"}, "shell:cmd=ls*")
+        assert (dict(event.arguments), event.pattern) == ({"cmd": "ls -l"}, "shell:cmd=ls *")
         runtime.answer(event.id, "accept")
         await drained(stream)
     assert RAN == ["ls -l"]

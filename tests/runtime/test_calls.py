@@ -89,6 +89,20 @@ async def test_whatever_a_tool_raises_ends_its_call_alone(raised: type[BaseExcep
     assert response.is_error and response.state == "failed"
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_tool_that_cancels_its_own_task_ends_its_call_alone(goes_on: bool) -> None:
+    async def stop_me() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        if not goes_on:
+            await anyio.sleep(0)
+        return "went on"
+
+    response, _ = await _one(calling(stop_me))
+    assert response.response == ("went on" if goes_on else "The tool cancelled itself.")
+
+
 async def test_calls_of_one_message_run_in_parallel_and_results_keep_their_order() -> None:
     both = asyncio.Barrier(2)
 

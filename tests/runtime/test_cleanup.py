@@ -18,6 +18,7 @@ import pytest
 from nbagent.agent import Agent
 from nbagent.events import ElicitationRequest, Event, StreamStopped, ToolCallResponse, ToolCallStarted
 from nbagent.hooks import HookContext
+from nbagent.messages import CUT_SHORT
 from nbagent.models import ToolCall
 from nbagent.ports import Asker, ModelChunk, ModelRequest, TextDelta, Tool
 from nbagent.runtime import Runtime, Stream, live_runs
@@ -130,8 +131,8 @@ async def test_p2_a_toolset_leaves_in_peace_although_the_consumer_has_gone() -> 
 
 
 async def test_p2_a_toolset_that_never_leaves_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbagent.runtime.run.GRACE", 0.05)
-    monkeypatch.setattr("nbagent.runtime.run.HOOK_GRACE", 0.0)
+    monkeypatch.setattr("nbagent.runtime.cleanup.GRACE", 0.05)
+    monkeypatch.setattr("nbagent.runtime.cleanup.HOOK_GRACE", 0.0)
     before = asyncio.all_tasks()
     runtime, session = Runtime(scripted("hello", toolsets=[Lending(exits=False)])), Session()
     with anyio.fail_after(2):
@@ -151,7 +152,7 @@ async def test_p2_hurry_cuts_the_exit_of_a_toolset_short() -> None:
 
 
 async def test_p2_session_end_hooks_run_although_a_tool_uses_up_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbagent.runtime.run.GRACE", 1.05)
+    monkeypatch.setattr("nbagent.runtime.cleanup.GRACE", 1.05)
     entered, release = anyio.Event(), asyncio.Event()
     ended: list[str] = []
 
@@ -201,7 +202,7 @@ class Saving:
 
 
 async def test_p9_an_observer_that_hangs_keeps_no_session_from_being_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbagent.runtime.run.DRAIN", 0.1)
+    monkeypatch.setattr("nbagent.runtime.cleanup.DRAIN", 0.1)
 
     class Hanging:
         lossless = True
@@ -237,8 +238,8 @@ async def test_p8_a_caller_that_gives_up_in_a_cancel_scope_finds_the_session_fre
 
 
 async def test_p8_joining_a_live_stream_gives_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GRACE", "DRAIN"):
-        monkeypatch.setattr(f"nbagent.runtime.run.{name}", -0.33)  # its bounds, were they counted from here, are past
+    for name in ("GRACE", "DRAIN"):  # its bounds, were they counted from here, are past
+        monkeypatch.setattr(f"nbagent.runtime.cleanup.{name}", -0.33)
     model = StalledModel()
     runtime, session = Runtime(Agent("helper", model=model)), Session()
     async with runtime.run_stream(session, "hi") as stream:
@@ -436,6 +437,7 @@ def test_p1_a_stream_whose_loop_was_closed_over_it_is_dead_and_frees_its_session
         assert asyncio.run(ask("Anyone?")).action == "decline", "nobody is asked through a dead loop"
         assert asyncio.run(Runtime(scripted("hello")).run(Session(), "hi")).text == "hello"
         assert stream.stopped is not None
+        assert session.messages[-1].content == CUT_SHORT
         assert_nothing_left(runtime, session)
         stream.cancel()
     finally:
@@ -507,6 +509,22 @@ def test_k3_an_interrupt_ends_run_sync_with_or_without_a_running_loop(awaiting: 
     assert signal.getsignal(signal.SIGINT) is handler
     assert not session.busy and session.messages[-1].interrupted
     assert live_runs() == ()
+    assert run_sync(scripted("next"), "hi").text == "next"
+
+
+def test_k3_an_interrupt_stops_a_hook_that_has_the_thread_of_run_sync() -> None:
+    handler, session = signal.getsignal(signal.SIGINT), Session()
+    went_on: list[str] = []
+
+    def hanging(context: HookContext) -> None:
+        _signal()
+        went_on.append("the hook was waited for")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(scripted("hello", hooks={"user_prompt_submit": hanging}), "hi", session=session)
+    assert went_on == []
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert not session.busy and live_runs() == ()
     assert run_sync(scripted("next"), "hi").text == "next"
 
 

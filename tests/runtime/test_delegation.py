@@ -146,40 +146,6 @@ async def test_p7_wrong_arguments_are_one_clear_error(arguments: dict[str, Any],
     assert len(by_stream(events)) == 1
 
 
-async def test_family_child_deltas_never_in_the_parents_history() -> None:
-    worker = scripted([f"secret {number} " for number in range(20)], name="worker")
-    runtime = Runtime(lead(transfer("worker"), "done", sub_agents=[worker]))
-    session = Session()
-    events = await events_of(runtime, session)
-    assert any(isinstance(e, AgentChoice) and "secret" in e.content for e in events)
-    said = [m.content for m in session.messages if m.role == "assistant"]
-    assert said == ["", "done"]
-    assert [m.role for m in session.messages] == ["user", "assistant", "tool", "assistant"]
-
-
-async def test_family_three_parallel_transfers_in_one_response() -> None:
-    together = [anyio.Event() for _ in range(3)]
-
-    def worker(number: int) -> Agent:
-        async def meet() -> str:
-            together[number].set()
-            for other in together:
-                await other.wait()
-            return "met"
-
-        return scripted(ToolCall("meet"), f"answer {number}", name=f"w{number}", tools=[nbagent.tool(meet)])
-
-    workers = [worker(number) for number in range(3)]
-    runtime = Runtime(lead([transfer(f"w{n}") for n in range(3)], "done", sub_agents=workers))
-    session = Session()
-    events = await events_of(runtime, session)
-    for its in by_stream(events).values():
-        assert_whole(its)
-    assert len(by_stream(events)) == 4
-    assert [m.content for m in session.messages if m.role == "tool"] == ["answer 0", "answer 1", "answer 2"]
-    assert_nothing_left(runtime, session)
-
-
 async def test_p7_the_result_counts_the_nested_streams_and_the_session_its_own() -> None:
     worker = scripted("a b c", name="worker")
     runtime = Runtime(lead(transfer("worker", "one two"), "d e", sub_agents=[worker]))
@@ -193,7 +159,7 @@ async def test_p7_the_result_counts_the_nested_streams_and_the_session_its_own()
 # ---------------------------------------------------------------- how a child ends
 
 
-async def test_family_child_error_keeps_starts_equal_stops_and_tells_what_it_had_said() -> None:
+async def test_child_error_keeps_starts_equal_stops_and_tells_what_it_had_said() -> None:
     def broken(messages: Sequence[Message]) -> str:
         raise ValueError("no more ink")
 
@@ -223,27 +189,6 @@ async def test_p7_a_childs_limit_and_a_hook_that_stops_it_are_told_too() -> None
     one, two = sorted(responses(events), key=lambda response: response.response)
     assert one.is_error and "blocked did not finish the task: a hook stopped it: not today." in one.response
     assert two.is_error and "it reached the limit of its model calls" in two.response and "One step." in two.response
-
-
-async def test_family_nested_stop_restores_the_parent() -> None:
-    model = StalledModel()
-    runtime = Runtime(lead(transfer("worker"), last, sub_agents=[Agent("worker", model=model)]))
-    session = Session()
-    async with runtime.run_stream(session, "hi") as stream:
-        await inside(model.inside.wait)
-        child = runtime.bridge.current
-        assert child is not None and child.id != stream.id and child.parent is not None
-        assert child.parent.id == stream.id
-        child.cancel()
-        assert runtime.bridge.current is stream, "the parent is current again"
-        assert runtime.bridge.live == (stream,)
-        events = await drained(stream)
-    assert model.closed
-    (response,) = responses(events)
-    assert response.is_error and response.response.startswith("worker did not finish the task: it was stopped.")
-    assert "half a " in response.response
-    assert stream.stopped is not None and stream.stopped.reason == "completed"
-    assert_nothing_left(runtime, session)
 
 
 async def test_p7_the_parents_cancel_ends_its_children_depth_first_and_nothing_is_left() -> None:
@@ -385,6 +330,17 @@ async def test_p7_a_handoff_goes_on_as_the_other_agent_with_its_own_tools() -> N
     assert result.text == "Still me."
     session.rewind(session.turns[0])
     assert session.agent == "", "doing the first turn again asks the first agent again"
+
+
+async def test_p7_a_stream_made_before_a_handoff_speaks_as_the_new_agent() -> None:
+    runtime = Runtime(scripted(hand_to("other"), "?", handoffs=[scripted("?", "mine", "mine too", name="other")]))
+    session = Session()
+    first, second = runtime.run_stream(session, "1"), runtime.run_stream(session, "2")
+    async with first:
+        await drained(first)
+    async with second:
+        await drained(second)
+    assert (second.agent_name, session.messages[-1].agent_name) == ("other", "other")
 
 
 async def test_p7_of_two_handoffs_the_first_wins() -> None:

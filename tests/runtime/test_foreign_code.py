@@ -335,7 +335,7 @@ async def test_p1_what_is_no_observer_acquires_nothing() -> None:
 
     before = asyncio.all_tasks()
     runtime, session = Runtime(scripted("hello")), Session()
-    with pytest.raises(AttributeError):
+    with pytest.raises(ConfigError, match="object is no observer"):
         await runtime.run(session, "hi", observers=[Unspeaking(), object()])
     assert_nothing_left(runtime, session)
     await asyncio.sleep(0)

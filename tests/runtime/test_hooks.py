@@ -485,10 +485,10 @@ async def test_a_command_that_hangs_ends_with_its_run_and_leaves_nothing(
 
 
 async def test_a_session_end_command_that_hangs_is_ended_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbagent.runtime import run
+    from nbagent.runtime import cleanup
 
-    monkeypatch.setattr(run, "GRACE", 0.3)
-    monkeypatch.setattr(run, "HOOK_GRACE", 0.1)
+    monkeypatch.setattr(cleanup, "GRACE", 0.3)
+    monkeypatch.setattr(cleanup, "HOOK_GRACE", 0.1)
     before = children()
     runtime, session = Runtime(scripted("hello", hooks={"session_end": CommandHook("sleep 60")})), Session()
     with anyio.fail_after(5):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import anyio
 import pytest
 
+from nbagent.errors import ConfigError
 from nbagent.events import Event, StreamStopped
 from nbagent.runtime import Runtime
 from nbagent.runtime.observers import LOSSY_CAPACITY
@@ -42,6 +44,25 @@ async def test_p9_every_lossless_observer_gets_every_event_before_the_end() -> N
     assert of_run.events == of_runtime.events
 
 
+@pytest.mark.parametrize("given", [[print], print, Recorder()])
+async def test_what_is_no_observer_is_refused_before_anything_begins(given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"is no (observer|list): "):
+        Runtime(scripted("x"), observers=given)
+    runtime, session = Runtime(scripted("x")), Session()
+    with pytest.raises(ConfigError, match=r"is no (observer|list): "):
+        runtime.run_stream(session, "hi", observers=given)
+    assert_nothing_left(runtime, session)
+
+
+async def test_what_is_no_store_and_no_prompt_is_refused() -> None:
+    path: Any = "sessions.db"
+    with pytest.raises(ConfigError, match="SQLiteStore"):
+        Runtime(scripted("x"), session_store=path)
+    nothing: Any = None
+    with pytest.raises(ConfigError, match="the prompt is NoneType"):
+        Runtime(scripted("x")).run_stream(Session(), nothing)
+
+
 async def test_p9_a_failing_observer_stalls_nothing(caplog: pytest.LogCaptureFixture) -> None:
     failing, sound = Recorder(fails=True), Recorder()
     with caplog.at_level(logging.ERROR, "nbagent"):
@@ -54,7 +75,7 @@ async def test_p9_a_failing_observer_stalls_nothing(caplog: pytest.LogCaptureFix
 async def test_p9_a_hanging_observer_stalls_neither_stream_nor_consumer_and_the_end_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nbagent.runtime.run.DRAIN", 0.05)
+    monkeypatch.setattr("nbagent.runtime.cleanup.DRAIN", 0.05)
     hanging = Recorder(gate=anyio.Event())
     runtime, session = Runtime(scripted("hello"), observers=[hanging]), Session()
     before = asyncio.all_tasks()

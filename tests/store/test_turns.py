@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from nbagent.errors import SessionBusy, StoreError
-from nbagent.events import AgentChoice
+from nbagent.events import AgentChoice, Warning
 from nbagent.runtime import Runtime
 from nbagent.session import Message, Session, Summary, Turn
 from nbagent.store import SQLiteStore
-from tests.runtime.support import StalledModel, assert_paired, inside, scripted
+from tests.runtime.support import StalledModel, assert_paired, events_of, inside, scripted
 from tests.store.support import begun, called, ended, event, held_back, held_back_next, spoken, stand_of
 
 pytestmark = pytest.mark.anyio
@@ -231,6 +231,19 @@ async def test_what_a_full_disk_refused_is_written_when_there_is_room(
     assert before is not None and len(before.turns) == 2  # the turn's row found room, its long message none
     await full_disk(store, None)
     await ended(store, session)
+    assert await store.load(session.id) == session
+
+
+async def test_a_full_disk_is_told_in_the_stream_until_there_is_room(store: SQLiteStore) -> None:
+    runtime, session = Runtime(scripted(*["hello"] * 4), store), Session()
+    await runtime.run(session, "hi")
+    await full_disk(store, 0)
+    await runtime.run(session, "long " * 5000)
+    warnings = [e for e in await events_of(runtime, session) if isinstance(e, Warning)]
+    assert ["disk is full" in warning.message for warning in warnings] == [True]
+    await full_disk(store, None)
+    await runtime.run(session, "room again")
+    assert store.failure(session.id) == ""
     assert await store.load(session.id) == session
 
 

@@ -11,8 +11,8 @@ import pytest
 from mcp_types import CallToolResult
 
 from nbagent.ports import ToolResult
+from nbagent.processes import watch
 from nbagent.toolsets import MCPToolset
-from nbagent.toolsets.mcp import watch
 from nbagent.toolsets.mcp.content import to_result
 from nbagent.toolsets.mcp.transport import Server
 from tests import servers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import threading
@@ -574,6 +575,18 @@ def test_code_is_shown_as_code_and_nothing_in_it_is_hidden(sent: Sent) -> None:
     assert "sums" in shown and "No arguments" not in shown and shown.count("return") == 1
     assert by_title(form, "Code").value == "def f():  # \u202e<script>\n    return 'é'"
     assert "5,000 more characters are not shown" in html_of(code_approval(sent, "x" * 25_000))
+
+
+def test_what_a_call_would_change_is_shown_before_its_arguments_and_hides_nothing(sent: Sent) -> None:
+    diff = "--- f\n+++ f\n@@ -1 +1 @@\n-old\n+new \u202e<script>"
+    call = ToolCallConfirmation(
+        **EVENT, tool_call_id="t", name="edit_file", arguments={"path": "f"}, toolset="filesystem", preview=diff
+    )
+    shown = html_of(ApprovalForm(call, lambda *answer: sent.append(answer)))
+    assert '<span class="gd">-old' in shown and '<span class="gi">+new ⟨U+202E⟩&lt;script&gt;' in shown
+    assert shown.index("+new") < shown.index("<details><summary>Arguments</summary>") < shown.index("path")
+    long = dataclasses.replace(call, preview="x" * 25_000)
+    assert "5,000 more characters are not shown" in html_of(ApprovalForm(long, lambda *answer: None))
 
 
 @pytest.mark.parametrize("sends_back", ["a\nb", "a\r\nb"])

@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Any, cast
 
 from nbagent.errors import ToolError
-from nbagent.kernel.toolset.printed import Bounded
 from nbagent.kernel.toolset.redaction import HIDDEN, looks_secret, redacted
 from nbagent.kernel.toolset.variables import measure, names, type_name
+from nbagent.toolsets.bounded import Bounded
 
 MOST = 6_000
 """Characters of one value."""

@@ -28,7 +28,8 @@ from nbagent import boundary
 from nbagent.kernel.attachment import current
 from nbagent.kernel.displays import Displays
 from nbagent.kernel.interrupts import Interrupts
-from nbagent.kernel.toolset.printed import Printed, as_shown
+from nbagent.kernel.toolset.printed import Printed
+from nbagent.toolsets.bounded import as_shown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,23 +79,7 @@ class Steps:
 
     async def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await user code, each of its steps as `call` does."""
-        return await self._driven(coroutine)
-
-    @types.coroutine
-    def _driven(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
-        resume: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731
-        while True:
-            ended, value = self.call(_advance, resume)
-            if ended:
-                return value
-            try:
-                sent = yield value
-                resume = lambda sent=sent: coroutine.send(sent)  # noqa: E731
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except BaseException as error:  # thrown in from outside: handed on to the user's coroutine
-                resume = lambda error=error: coroutine.throw(error)  # noqa: E731
+        return await boundary.drive(coroutine, self.call)
 
     def display(self, value: Any) -> None:
         """Show a value as a cell shows its last: rich on the card, and its plain text to the model."""
@@ -138,14 +123,6 @@ class Steps:
             left = getattr(*self._watched[index])
             if left is not found:
                 self._replaced[index] = (self._replaced.get(index, (found, None))[0], left)
-
-
-def _advance(resume: Callable[[], Any]) -> tuple[bool, Any]:
-    """One step of a coroutine: whether it has ended, and what it awaits or returned."""
-    try:
-        return False, resume()
-    except StopIteration as stop:
-        return True, stop.value
 
 
 @contextmanager

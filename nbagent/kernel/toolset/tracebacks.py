@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nbagent.kernel.toolset.printed import Bounded
+from nbagent.toolsets.bounded import Bounded
 
 MOST = 6_000
 """Characters of one traceback."""

@@ -7,8 +7,7 @@
     calls        a call under way, and its clock
     questions    a server's question on its way to a stream's user, and back
     tap          sees the messages pass, so that a cancelled call's late answer is noticed
-    transport    stdio (own session, watched, stderr kept) and streamable HTTP
-    watch        the process that ends a server when its kernel is gone
+    transport    stdio (own session, below `nbagent.processes.watch`, stderr kept) and streamable HTTP
     content      what a call returned, as nbagent's `ToolResult`
     failures     the library's exceptions in words
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nbagent.errors import ToolsUnavailable
-from nbagent.toolsets.mcp import watch
+from nbagent.processes import watch
 from nbagent.toolsets.threads import on_daemon
 
 if TYPE_CHECKING:

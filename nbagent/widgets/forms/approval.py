@@ -16,6 +16,7 @@ import ipywidgets
 from nbagent.events import MaxIterationsReached, ToolCallConfirmation
 from nbagent.widgets.forms.code import CodeEditor
 from nbagent.widgets.forms.question import Answer, QuestionForm, heading, named
+from nbagent.widgets.markdown import highlight
 from nbagent.widgets.text import visible
 
 _MOST = 20_000
@@ -53,7 +54,7 @@ class ApprovalForm(QuestionForm):
         self._request = request
         self.code = self._code()
         shown = {name: value for name, value in request.arguments.items() if not self._is_code(name)}
-        call = self._parts.make(ipywidgets.HTML, "nba-form-call", value=_call(request.name, shown, bool(self.code)))
+        call = self._parts.make(ipywidgets.HTML, "nba-form-call", value=_call(request, shown, bool(self.code)))
         self.reason = self._parts.make(
             ipywidgets.Text,
             "nba-field",
@@ -163,15 +164,27 @@ class LimitForm(QuestionForm):
         self._finish(head, [], buttons)
 
 
-def _call(name: str, arguments: Mapping[str, Any], code_follows: bool) -> str:
-    """The call as HTML: the tool's name and a row for each argument, but for code, which stands beneath."""
+def _call(request: ToolCallConfirmation, arguments: Mapping[str, Any], code_follows: bool) -> str:
+    """The call as HTML: the tool's name and a row for each argument, but for code, which stands beneath.
+
+    Where the tool tells what it would change, that comes first, and the arguments are folded.
+    """
     rows = "".join(
         f'<tr><th scope="row">{escape(_shown(key, 200))}</th><td>{_value(value)}</td></tr>'
         for key, value in arguments.items()
     )
     none = "" if code_follows else '<div class="nba-form-help">No arguments.</div>'
     table = f'<table class="nba-form-args">{rows}</table>' if rows else none
-    return f'<div class="nba-form-tool">{escape(_shown(name, 200))}</div>{table}'
+    if request.preview:
+        table = f"{_difference(request.preview)}<details><summary>Arguments</summary>{table}</details>"
+    return f'<div class="nba-form-tool">{escape(_shown(request.name, 200))}</div>{table}'
+
+
+def _difference(diff: str) -> str:
+    """A unified diff as HTML; what it hides is shown as a number, and how much is cut is said."""
+    lines = highlight(visible(diff[:_MOST]) + "\n", "diff")  # a line counts as one by its end
+    cut = f"… ({len(diff) - _MOST:,} more characters are not shown)" if len(diff) > _MOST else ""
+    return f'<pre class="nba-code nba-form-diff" dir="ltr" tabindex="0"><code>{lines}{cut}</code></pre>'
 
 
 def _value(value: Any) -> str:

@@ -1,15 +1,17 @@
-"""The process of a command hook: started, fed, read and ended, with all that it started.
+"""A command that is started, fed, heard and ended, with all that it started.
 
-Used by `command`, which calls `Process.run` on a thread of its own. A thread and not asyncio's subprocesses, since
-those need a child watcher that a loop on another thread may lack, and leave the end of a process to a loop that may be
-closed before. It guarantees, however the command ends and whoever gives up on it:
+Used by command hooks, by `shell`, and by whoever needs a process for work that must be stoppable. `Process.run` belongs
+on a thread of its own (`nbagent.toolsets.threads.run_process`). A thread and not asyncio's subprocesses, since those
+need a child watcher that a loop on another thread may lack, and leave the end of a process to a loop that may be closed
+before. It guarantees, however the command ends and whoever gives up on it:
 
 - nothing waits for the command longer than its time; one that reads no stdin, closes it early, or says more than
   `LIMIT` blocks nobody;
 - its process group (a session of its own, so that no interrupt of the kernel reaches it) is ended, by SIGTERM and
   `GRACE` seconds later by SIGKILL; the process is reaped and its pipes are closed when `run` returns;
 - it does not outlive this process, even a killed one: a shell of one line holds the other end of a pipe (`_Lifeline`),
-  and ends the group when the pipe ends unasked. Not PR_SET_PDEATHSIG: that needs code between fork and exec.
+  and ends the group when the pipe ends unasked. Not PR_SET_PDEATHSIG: that needs code between fork and exec. Where what
+  leaves its group must end too, `watch` stands between, and its stdin is that pipe.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -47,13 +49,38 @@ class Ended:
 
 
 class Process:
-    """One run of a command; `stop` belongs to any thread."""
+    """One run of a command; `stop` belongs to any thread.
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], stdin: bytes, seconds: float) -> None:
+    Parameters
+    ----------
+    command, env, cwd
+        What is run, and where.
+    stdin
+        What it reads. None: its stdin stays open and silent until it has ended, for a command that watches by it
+        whether this process lives.
+    seconds
+        That it has.
+    hear
+        Takes what it says, stdout and stderr in one, as it comes, on the thread of `run`. None: both are kept, and of
+        stdout `LIMIT` at most.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        stdin: bytes | None,
+        seconds: float,
+        *,
+        cwd: str | None = None,
+        hear: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._command = list(command)
         self._env = dict(env)
-        self._stdin = memoryview(stdin)
+        self._cwd = cwd
+        self._stdin = None if stdin is None else memoryview(stdin)
         self._seconds = seconds
+        self._hear = hear
         self._stopping = threading.Event()
         self._said: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
 
@@ -71,10 +98,17 @@ class Process:
         """
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            self._command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=self._env, start_new_session=True
+            self._command,
+            bufsize=0,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe if self._hear is None else subprocess.STDOUT,
+            env=self._env,
+            cwd=self._cwd,
+            start_new_session=True,
         )
         try:
-            lifeline = _Lifeline(process.pid)
+            lifeline = _Lifeline(process.pid if self._stdin is not None else None)
             try:
                 cut = self._exchange(process, time.monotonic() + self._seconds)
             finally:
@@ -88,8 +122,10 @@ class Process:
     def _exchange(self, process: subprocess.Popen[bytes], deadline: float) -> str:
         """Feed it and hear it until it has ended; why it has to be ended, or ``""``."""
         with selectors.DefaultSelector() as selector:
-            for name, stream in (("stdin", process.stdin), ("stdout", process.stdout), ("stderr", process.stderr)):
-                assert stream is not None
+            stdin = None if self._stdin is None else process.stdin
+            for name, stream in (("stdin", stdin), ("stdout", process.stdout), ("stderr", process.stderr)):
+                if stream is None:
+                    continue
                 os.set_blocking(stream.fileno(), False)
                 selector.register(stream, selectors.EVENT_WRITE if name == "stdin" else selectors.EVENT_READ, name)
             while selector.get_map():
@@ -118,7 +154,7 @@ class Process:
     def _step(self, key: selectors.SelectorKey) -> bool:
         """Write or read a piece; whether there may be more."""
         try:
-            if key.data == "stdin":
+            if key.data == "stdin" and self._stdin is not None:
                 self._stdin = self._stdin[os.write(key.fd, self._stdin[:_PIECE]) :]
                 return bool(self._stdin)
             piece = os.read(key.fd, _PIECE)
@@ -126,7 +162,9 @@ class Process:
             return True
         except OSError:  # it reads no more
             return False
-        if key.data == "stdout" or len(self._said["stderr"]) < LIMIT:
+        if self._hear is not None:
+            self._hear(piece)
+        elif key.data == "stdout" or len(self._said["stderr"]) < LIMIT:
             self._said[key.data] += piece
         return bool(piece)
 
@@ -189,16 +227,18 @@ def _runs_in(group: int, process: str) -> bool:
 
 
 class _Lifeline:
-    """Ends a process group when this process ends without having closed it, by whatever means."""
+    """Ends a process group when this process ends without having closed it, by whatever means; None needs no such."""
 
     _WATCH = 'read line || { kill -TERM "-$1"; sleep 1; kill -KILL "-$1"; } 2>/dev/null'
 
-    def __init__(self, group: int) -> None:
+    def __init__(self, group: int | None) -> None:
         null = subprocess.DEVNULL
         self._watcher: subprocess.Popen[bytes] | None = None
+        if group is None:
+            return
         with contextlib.suppress(OSError):  # no shell: then the command has this process's own care alone
             self._watcher = subprocess.Popen(
-                ["/bin/sh", "-c", self._WATCH, "nbagent-hook", str(group)],
+                ["/bin/sh", "-c", self._WATCH, "nbagent-lifeline", str(group)],
                 bufsize=0, stdin=subprocess.PIPE, stdout=null, stderr=null, env={"PATH": os.defpath}, cwd="/",
                 start_new_session=True,
             )  # fmt: skip

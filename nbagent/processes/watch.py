@@ -1,5 +1,8 @@
 """The process between kernel and MCP server, so that no server outlives its kernel: ``watch.py PARENT COMMAND …``
 
+``watch.py --deaf PARENT COMMAND …`` is for a command that is nobody's server: it reads nothing, and no report of its
+end is added to what it says.
+
 Run as a script by the interpreter, with the standard library alone. It starts the command, which inherits its stdout
 and stderr, and hands on what arrives on stdin. When stdin ends (the connection is closed, or the kernel is gone, even
 killed) or the parent changes, the server's stdin is closed, then it is asked to end, then it is killed: within 1.8 s,
@@ -20,11 +23,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 EOF_GRACE = 1.0  # seconds for the server to end after its stdin did
 TERM_GRACE = 0.6  # seconds more after SIGTERM
 PARENT_POLL = 1.0  # seconds between two looks at the parent, which cover a server that does not read its stdin
 EXIT_MARK = "\x1enbagent server exited with "  # the last line on stderr, which the kernel's side reads
+DEAF = "--deaf"
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 
 
@@ -73,8 +78,8 @@ def _reap(server: int, status: int | None) -> int | None:
     return status
 
 
-def _end_all(server: int, status: int | None) -> int | None:
-    """End everything below this process: SIGTERM, a moment, SIGKILL."""
+def _end_all(server: int, status: int | None, told: Callable[[int | None], None]) -> int | None:
+    """End everything below this process: SIGTERM, a moment, SIGKILL; `told` hears how the server ended."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _signal_all(signal.SIGTERM)
     deadline = time.monotonic() + TERM_GRACE
@@ -82,7 +87,7 @@ def _end_all(server: int, status: int | None) -> int | None:
         status = _reap(server, status)
         time.sleep(0.01)
     status = _reap(server, status)
-    _report(status)
+    told(status)
     for _ in range(5):  # again, for what was started in between
         if sys.platform == "linux" and not _descendants():
             break
@@ -111,9 +116,13 @@ def _copy(target: int, ended: threading.Event, woken: int) -> None:
         os.write(woken, b"e")
 
 
-def _start(command: list[str]) -> tuple[int, int]:
-    """Start the server; its process id, and the end of the pipe that is its stdin."""
-    read, write = os.pipe()
+def _silent(status: int | None) -> None:
+    """Nobody reads a report."""
+
+
+def _start(command: list[str], deaf: bool) -> tuple[int, int]:
+    """Start the server; its process id, and the end of the pipe that is its stdin, where it has one."""
+    read, write = (os.open(os.devnull, flags) for flags in (os.O_RDONLY, os.O_WRONLY)) if deaf else os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, read, 0), (os.POSIX_SPAWN_CLOSE, write)]
     pid = os.posix_spawnp(
         command[0], command, os.environ, file_actions=actions, setsigdef=[signal.SIGPIPE, signal.SIGTERM]
@@ -124,7 +133,8 @@ def _start(command: list[str]) -> tuple[int, int]:
 
 def main() -> int:
     """Run the command until it, stdin or the parent ends; its exit status."""
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+    deaf = sys.argv[1] == DEAF
+    parent, command = int(sys.argv[1 + deaf]), sys.argv[2 + deaf :]
     asked, ended = threading.Event(), threading.Event()
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -133,13 +143,14 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # so that it writes to the wakeup pipe
     _adopt_orphans()
     try:
-        server, stdin = _start(command)
+        server, stdin = _start(command, deaf)
     except OSError as error:
-        print(f"{command[0]}: {error.strerror}\n{EXIT_MARK}127", file=sys.stderr, flush=True)
+        report = "" if deaf else f"\n{EXIT_MARK}127"
+        print(f"{command[0]}: {error.strerror}{report}", file=sys.stderr, flush=True)
         return 127
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the kernel sees the end of the server's own stdout
     threading.Thread(target=_copy, args=(stdin, ended, woken), daemon=True).start()
-    status = _end_all(server, _watch(server, parent, asked, ended, wake))
+    status = _end_all(server, _watch(server, parent, asked, ended, wake), _silent if deaf else _report)
     return 137 if status is None else status if status >= 0 else 128 - status
 
 
