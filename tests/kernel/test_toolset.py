@@ -11,7 +11,7 @@ import threading
 import types
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -344,6 +344,39 @@ async def test_a_secret_is_listed_without_any_detail(shell: Any) -> None:
         f"{n}: not shown, since the name looks like that of a secret" for n in ("API_KEY", "db_password")
     ]
     assert "31" not in text and "str" not in text
+
+
+async def test_an_object_that_does_not_tell_its_class_hides_no_other_variable(shell: Any) -> None:
+    class Proxy:
+        @property
+        def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+            raise RuntimeError("used out of its context")
+
+    shell.user_ns |= {"n": 1, "proxy": Proxy()}
+    lines = (await call("list_variables")).text.splitlines()
+    assert lines[0] == "n: int" and lines[1].startswith("proxy: ")
+    assert (await call("inspect_variable", name="n")).text == "n: int\n1"
+
+
+class Login(NamedTuple):
+    user: str
+    passwd: str
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "user: x\npassword: hunter2\n",
+        Login("ada", "hunter2"),
+        {("api_key", "test"): "hunter2"},
+        ["sk-proj-hunter2aaaaaaaaaaaaaaaaaaaa", "ghp_hunter2aaaaaaaaaaaaaaaaaaaaaaaa"],
+    ],
+    ids=["lines", "namedtuple", "tuple for a key", "keys of providers"],
+)
+async def test_p11_secrets_where_one_does_not_look_first_are_not_told(shell: Any, value: object) -> None:
+    shell.user_ns["v"] = value
+    text = (await call("inspect_variable", name="v")).text
+    assert "hunter2" not in text and "‹hidden›" in text
 
 
 async def test_of_many_variables_the_first_200_are_listed(shell: Any) -> None:

@@ -146,13 +146,16 @@ def _short(value: Any, depth: int) -> str:
     """A value in a line or two, its containers opened `depth` deep."""
     match value:
         case str() | bytes():
-            whole = repr(value[:_TEXT])
-            more = f" … ({len(value):,} in all)" if len(value) > _TEXT else ""
-            return redacted(whole) + more
+            start = value[:_TEXT]
+            # a text before its repr, which runs the lines together
+            told = repr(redacted(start)) if isinstance(start, str) else redacted(repr(start))
+            return told + (f" … ({len(value):,} in all)" if len(value) > _TEXT else "")
         case bool() | int() | float() | complex() | None:
             return repr(value)[:_TEXT]
         case Mapping() if depth:
             return _mapping(cast("Mapping[Any, Any]", value), depth)
+        case tuple() if hasattr(cast("Any", value), "_fields"):  # its repr names them
+            return redacted(_cut(repr(cast("Any", value)), _TEXT * 4))
         case list() | tuple() | Set() if depth:
             return _sequence(cast("list[Any]", value), depth)
         case Mapping() | list() | tuple() | Set():
@@ -163,7 +166,7 @@ def _short(value: Any, depth: int) -> str:
 
 def _mapping(given: Mapping[Any, Any], depth: int) -> str:
     items = [
-        f"{_short(key, 0)}: {HIDDEN if looks_secret(key) else _short(item, depth - 1)}"
+        f"{_short(key, 0)}: {HIDDEN if _secret_label(key) else _short(item, depth - 1)}"
         for key, item in islice(given.items(), ITEMS)
     ]
     return "{" + _joined(items, len(given), depth) + "}"

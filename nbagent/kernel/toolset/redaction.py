@@ -2,7 +2,8 @@
 
 A name decides, by the words that `nbagent.schema` knows secrets by: a variable's, a key's, a column's, a field's in a
 repr. What stands in a value is not searched, but for the shapes that give themselves away: ``name=value`` with such a
-name, the password in an address, the credentials of a request. Below: `schema`. Above: `variables`, `inspection`.
+name, the password in an address, the credentials of a request, the keys of providers. Below:
+`schema`. Above: `variables`, `inspection`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _NAMED = re.compile(
     rf"""(?<![\w-])(?P<name>[A-Za-z_][\w-]*)(?P<sign>["']?\s*[=:]\s*)(?P<value>{_VALUE})""", re.IGNORECASE
 )
 _CREDENTIALS = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
+_KEY = re.compile(r"\b(?:sk-|gh[opsru]_|github_pat_|glpat-|xox[abprs]-|hf_|AKIA|AIza)[\w-]{16,}")
+"""Keys that providers begin in a way of their own, so that they can be found when they leak."""
 _IN_ADDRESS = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
 
 
@@ -38,7 +41,7 @@ def redacted(text: str) -> str:
     "Config(host='db', password=‹hidden›)"
     """
     text = _CREDENTIALS.sub(rf"\1 {HIDDEN}", _NAMED.sub(_without_value, text))
-    return _IN_ADDRESS.sub(rf"\1:{HIDDEN}", text)
+    return _IN_ADDRESS.sub(rf"\1:{HIDDEN}", _KEY.sub(HIDDEN, text))
 
 
 def _without_value(match: re.Match[str]) -> str:

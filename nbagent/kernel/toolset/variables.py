@@ -22,13 +22,17 @@ _MEASURED = (str, bytes, bytearray, list, tuple, dict, set, frozenset, range, co
 
 
 def names(shell: Any) -> dict[str, Any]:
-    """The user's variables, by name, in order; modules left out."""
+    """The user's variables, by name, in order; modules left out.
+
+    By the type itself: `isinstance` asks the object for its class, and a proxy out of its context raises there.
+    """
     hidden: Mapping[str, Any] = shell.user_ns_hidden
     absent = object()
     return {
         name: value
         for name, value in sorted(shell.user_ns.copy().items())
-        if not name.startswith("_") and hidden.get(name, absent) is not value and not isinstance(value, ModuleType)
+        if not name.startswith("_") and hidden.get(name, absent) is not value
+        if not issubclass(type(value), ModuleType)
     }
 
 
