@@ -27,7 +27,17 @@ def from_dict(data: Mapping[str, Any]) -> Event:
     for name in ("agents", "tools", "content"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
+    for name in ("timestamp", "duration", "cost"):
+        if isinstance(values.get(name), str):  # JSON has no infinity: it was written as a word
+            values[name] = _number(values[name])
     try:
         return cls(**values)
     except TypeError as error:
         raise ValueError(f"not a {cls.type} event: {error}") from None
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"not an event: {word!r} stands where a number belongs") from None

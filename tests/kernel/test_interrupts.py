@@ -46,6 +46,7 @@ def test_k3_run_all_stops_at_an_interrupt(front: FrontEnd, ask: str) -> None:
     queued = front.execute("print('never')", "b")
     interrupt(front, cell)
     assert front.finish(queued).status == "aborted"
+    assert front.run("1").status == "ok"  # the kernel aborts no more
 
 
 def test_k3_a_person_who_catches_the_interrupt_goes_on(front: FrontEnd, ask: str) -> None:
