@@ -11,6 +11,7 @@
     transformer   magics called at the top of a cell become awaited calls
     reentry       the same from code that cannot await
     displays      what a tool displays goes to its own card
+    subshells     what a subshell handles does not make the kernel look idle
     replies       no request is left unread (ipykernel 7.0 to 7.3)
     latecomers    a message for a widget that is gone says nothing in a cell
     shutdown      the last second of a kernel

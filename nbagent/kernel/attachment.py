@@ -18,6 +18,7 @@ from nbagent.kernel.latecomers import Latecomers
 from nbagent.kernel.ports import KernelPort, open_port
 from nbagent.kernel.replies import StreamReplies
 from nbagent.kernel.shutdown import Callback, Shutdown
+from nbagent.kernel.subshells import BusyAgain
 from nbagent.kernel.superseding import Silencer
 from nbagent.kernel.transformer import Transformer
 
@@ -49,6 +50,7 @@ class Attachment:
         self._latecomers = Latecomers()
         self._shutdown = Shutdown(port) if port is not None else None
         self._replies = StreamReplies(port.kernel) if port is not None else None
+        self._busy_again = BusyAgain(port, self._foregrounds.running) if port is not None else None
         self._stack = ExitStack()
 
     def cell(self) -> Cell | None:
@@ -94,6 +96,9 @@ class Attachment:
             if self._replies is not None:
                 self._replies.attach()
                 stack.callback(self._replies.detach)
+            if self._busy_again is not None:
+                self._busy_again.attach()
+                stack.callback(self._busy_again.detach)
             if self._shutdown is not None:
                 self._shutdown.attach()
                 stack.callback(self._shutdown.detach)

@@ -158,6 +158,10 @@ class Foregrounds:
         installed = self._gate is not None and self._gate.installed
         return self._awaiting is not None or not (installed or self._interrupts.owned)
 
+    def running(self) -> Foreground | None:
+        """The run that came to the foreground last, or None; from any thread."""
+        return next((foreground for foreground in reversed(tuple(self._open))), None)
+
     @contextlib.contextmanager
     def acquire(self) -> Generator[Foreground]:
         """Come to the foreground of the executing cell; outside of a cell, or off the main thread, own nothing."""

@@ -39,6 +39,7 @@ BORROWED = (
     Borrowed("shell_handlers", "6, 7", "hand a comm message to the kernel's own handler", "a public dispatch"),
     Borrowed("get_parent", "6, 7", "the executing request: its cellId, its allow_stdin", "documented"),
     Borrowed("_publish_status", "6, 7", "idle for a comm message, busy for its cell", "the kernel answers busy comms"),
+    Borrowed("_publish_status_and_flush", "7", "busy again after a subshell's idle", "the server asks for the cell's"),
     Borrowed("io_loop", "6, 7", "the loop to finalize runs on", "documented"),
     Borrowed("do_shutdown", "6, 7", "finalize runs while the loop still runs", "a shutdown event"),
     Borrowed("shell_stream._recv_callback", "6", "the receiver to hand everything else to", "a public hook"),
