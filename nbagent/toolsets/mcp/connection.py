@@ -94,6 +94,11 @@ class Connection:
         if self._recoveries:
             await asyncio.wait(self._recoveries)
 
+    def forget(self) -> None:
+        """It has ended: look after no cancelled call any more."""
+        for recovery in tuple(self._recoveries):
+            recovery.cancel()
+
     # ------------------------------------------------------------ tools and calls
 
     async def tools(self) -> list[Tool]:

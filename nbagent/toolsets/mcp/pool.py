@@ -102,6 +102,8 @@ class Pool:
         with contextlib.suppress(TimeoutError):  # a process that even SIGKILL does not end: nothing more can be done
             async with asyncio.timeout(_END):
                 await asyncio.gather(*(connection.owner.ended() for connection in connections))
+        for connection in connections:
+            connection.forget()
 
 
 def _import() -> None:
