@@ -9,6 +9,10 @@
     ├── loop        one turn: prompt, model, tools
     │   ├── toolbox     the run's tools, by name
     │   │   └── delegation  those that give work to other agents, and the streams that they start
+    │   ├── modelcall   one call of the model; failing: what a model raises
+    │   ├── compaction  keeps the conversation within the model's context
+    │   ├── repetition  the same call over and over
+    │   ├── structured  the answer of an agent with an output type
     │   └── hooking     the agent's hooks, called and told of
     ├── calls       the tool calls of a run
     │   ├── approval    whether one may be made: rules, hooks, the user
@@ -16,6 +20,8 @@
     ├── questions   what the run asks; answers: what counts as an answer
     ├── bridge      live streams and pending questions
     ├── crossing    other threads on their way to the loop
+    ├── inbox       what the user says while it runs
+    ├── outlet      where events go: to its own consumer, or through the parent
     ├── channel     producer to consumer, bounded
     ├── observers   the fan-out
     ├── turn        the history, valid at every instant

@@ -16,10 +16,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from nbagent import boundary
 from nbagent.errors import ModelError
 from nbagent.events import SessionCompaction, Warning
 from nbagent.ports import ModelRequest, TextDelta
+from nbagent.runtime.failing import as_model_error
 from nbagent.runtime.hooking import fire
 from nbagent.runtime.life import Life
 from nbagent.session import Message, Session, Summary, Usage
@@ -137,21 +137,16 @@ async def _listened(run: Life, request: ModelRequest, chat: Chat) -> str:
     text: list[str] = []
     usage = Usage()
     try:
-        async with aclosing(cast("Any", run.model.stream(request))) as chunks:
-            async for chunk in chunks:
-                if not chat.heard:
-                    chat.first()
-                if isinstance(chunk, TextDelta):
-                    text.append(chunk.content)
-                elif isinstance(chunk, Usage):
-                    usage += chunk
-                    run.usage += chunk
-    except ModelError:
-        raise
-    except BaseException as error:  # another's model
-        if not boundary.is_failure(error):
-            raise
-        raise ModelError(f"{run.model.name} failed: {boundary.told(error)}") from error
+        with as_model_error(run.model):
+            async with aclosing(cast("Any", run.model.stream(request))) as chunks:
+                async for chunk in chunks:
+                    if not chat.heard:
+                        chat.first()
+                    if isinstance(chunk, TextDelta):
+                        text.append(chunk.content)
+                    elif isinstance(chunk, Usage):
+                        usage += chunk
+                        run.usage += chunk
     finally:
         chat.said(usage, text, ())
     if not "".join(text).strip():

@@ -11,12 +11,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from nbagent import boundary
 from nbagent.errors import ModelError
 from nbagent.events import AgentChoice, AgentChoiceReasoning, ModelFallback, PartialToolCall, TokenUsage, Warning
 from nbagent.ports import Fallback, ModelRequest, Notice, ReasoningDelta, TextDelta, ToolCallDelta
 from nbagent.runtime import toolbox
 from nbagent.runtime.compaction import view
+from nbagent.runtime.failing import as_model_error
 from nbagent.runtime.life import Life
 from nbagent.runtime.toolbox import Toolbox
 from nbagent.session import ToolCall, Usage, new_id
@@ -96,47 +96,47 @@ async def model_call(run: Life, tools: Toolbox, instructions: str) -> Said:
 async def _listen(run: Life, request: ModelRequest, said: Said, chat: Chat) -> None:
     chunks = None
     try:
-        chunks = run.model.stream(request)
-        async for chunk in chunks:
-            if not chat.heard:
-                chat.first()
-            if type(chunk) is TextDelta and type(content := chunk.content) is str and not run.crowded:
-                said.text.append(content)  # most chunks are this: no pattern and no coroutine for each
-                run.turn.text(content)
-                run.record(AgentChoice, content=content)
-                continue
-            match chunk:
-                case TextDelta(str() as content):
-                    said.text.append(content)
+        with as_model_error(run.model):
+            chunks = run.model.stream(request)
+            async for chunk in chunks:
+                if not chat.heard:
+                    chat.first()
+                if type(chunk) is TextDelta and type(content := chunk.content) is str and not run.crowded:
+                    said.text.append(content)  # most chunks are this: no pattern and no coroutine for each
                     run.turn.text(content)
-                    await run.emit(AgentChoice, content=content)
-                case ReasoningDelta(str() as content):
-                    run.turn.reasoning(content)
-                    await run.emit(AgentChoiceReasoning, content=content)
-                case ToolCallDelta(str() as given, str() as name, str() as arguments):
-                    key = said.piece(given, name, arguments)
-                    await run.emit(PartialToolCall, tool_call_id=key, name=said.names[key], arguments=arguments)
-                case Usage():
-                    said.usage += chunk
-                    run.usage += chunk
-                    usage = run.usage
-                    await run.emit(
-                        TokenUsage, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=usage.cost
-                    )
-                case Fallback():
-                    await run.emit(
-                        ModelFallback, from_model=chunk.from_model, to_model=chunk.to_model, error=chunk.error
-                    )
-                case Notice():
-                    await run.emit(Warning, message=chunk.message)
-                case _:
-                    raise ModelError(f"{run.model.name} yielded {repr(chunk)[:200]}, which is no piece of an answer")
-    except ModelError:
-        raise
-    except BaseException as error:  # another's model
-        if not boundary.is_failure(error):
-            raise
-        raise ModelError(f"{run.model.name} failed: {boundary.told(error)}") from error
+                    run.record(AgentChoice, content=content)
+                    continue
+                match chunk:
+                    case TextDelta(str() as content):
+                        said.text.append(content)
+                        run.turn.text(content)
+                        await run.emit(AgentChoice, content=content)
+                    case ReasoningDelta(str() as content):
+                        run.turn.reasoning(content)
+                        await run.emit(AgentChoiceReasoning, content=content)
+                    case ToolCallDelta(str() as given, str() as name, str() as arguments):
+                        key = said.piece(given, name, arguments)
+                        await run.emit(PartialToolCall, tool_call_id=key, name=said.names[key], arguments=arguments)
+                    case Usage():
+                        said.usage += chunk
+                        run.usage += chunk
+                        usage = run.usage
+                        await run.emit(
+                            TokenUsage,
+                            input_tokens=usage.input_tokens,
+                            output_tokens=usage.output_tokens,
+                            cost=usage.cost,
+                        )
+                    case Fallback():
+                        await run.emit(
+                            ModelFallback, from_model=chunk.from_model, to_model=chunk.to_model, error=chunk.error
+                        )
+                    case Notice():
+                        await run.emit(Warning, message=chunk.message)
+                    case _:
+                        raise ModelError(
+                            f"{run.model.name} yielded {repr(chunk)[:200]}, which is no piece of an answer"
+                        )
     finally:
         if (close := getattr(chunks, "aclose", None)) is not None:
             await close()
