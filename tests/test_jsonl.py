@@ -203,10 +203,11 @@ def test_a_file_that_cannot_be_is_an_error_where_it_is_named(tmp_path: Path) -> 
 
 
 FULL = """
-import resource, signal, sys, nbagent
+import logging, resource, signal, sys, nbagent
 from nbagent.events import JsonlRecorder
 from nbagent.models import ScriptedModel
 
+logging.basicConfig()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 agent = nbagent.Agent("wordy", model=ScriptedModel(["word " * 500]))
