@@ -42,6 +42,25 @@ class ToolCall:
     id: str = field(default_factory=lambda: new_id("call"))
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A picture or a file beside a message's text.
+
+    Parameters
+    ----------
+    mime
+        The MIME type, such as ``image/png`` or ``application/pdf``.
+    data
+        The bytes, in base64.
+    name
+        What the user calls it: a file's name, or a variable's.
+    """
+
+    mime: str
+    data: str
+    name: str = ""
+
+
 @dataclass(slots=True)
 class Message:
     """One message of a session.
@@ -64,6 +83,8 @@ class Message:
         For ``tool``: the call failed, was refused, or was cut short.
     interrupted
         The turn of this message was cut short; its text may end in mid-sentence.
+    attachments
+        Pictures and files beside the text: of a prompt, or of a tool's result.
     """
 
     role: Role
@@ -74,6 +95,7 @@ class Message:
     agent_name: str = ""
     is_error: bool = False
     interrupted: bool = False
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from nbagent.events import EVENTS, Event, JsonlRecorder, StreamStopped, ToolCall
 from nbagent.models import ToolCall
 from nbagent.runtime import Runtime
 from nbagent.session import Session
-from tests.runtime.support import StalledModel, assert_nothing_left, assert_whole, events_of, scripted, until
+from tests.runtime.support import StalledModel, assert_whole, events_of, scripted, until
 
 pytestmark = pytest.mark.anyio
 
