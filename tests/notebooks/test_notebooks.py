@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from nbagent.__main__ import main
+from tests.notebooks.reader import executed
 
 pytestmark = pytest.mark.slow
 
@@ -20,17 +22,11 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def executed(path: Path) -> NotebookNode:
-    """The notebook at `path`, executed in a new kernel by nbclient, which answers nothing."""
-    notebook = nbformat.read(path, as_version=4)
-    return NotebookClient(notebook, timeout=60, kernel_name="python3").execute(cwd=str(path.parent))
-
-
 @pytest.fixture(scope="module")
 def quickstart() -> NotebookNode:
     """The quickstart after a run without answers."""
     began = time.monotonic()
-    notebook = executed(NOTEBOOKS / "00_quickstart.ipynb")
+    notebook = executed(NOTEBOOKS / "00_quickstart.ipynb", answer=False)
     assert time.monotonic() - began < 20
     return notebook
 
@@ -46,10 +42,30 @@ def text(notebook: NotebookNode, part: str) -> str:
     return " ".join(" ".join(shown).split())
 
 
+TUTORIALS = sorted(path for path in NOTEBOOKS.glob("*.ipynb") if path.stem != "00_quickstart")
+"""Those that end with assertions; the quickstart has tests of its own below."""
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_keeps_what_it_promises_within_two_minutes(path: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    notebook = executed(Path(shutil.copy(path, tmp_path)))
+    assert time.monotonic() - began < 120
+    assert "assert " in notebook.cells[-1].source
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]  # it tidies up what it wrote
+
+
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_a_notebook_runs_headless_to_its_end(path: Path) -> None:
-    if path.stem != "00_quickstart":  # that one has a fixture, and a limit of its own
-        executed(path)
+def test_a_notebook_opens_with_what_you_learn_and_ends_with_an_exercise(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert texts[0].startswith("# ")
+    assert "you will" in texts[0] or path.stem == "00_quickstart"
+    assert texts[-1].startswith("## Exercise")
+    assert "<summary>A solution</summary>" in texts[-1]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
 
 
 def test_headless_the_quickstart_ends_by_itself_and_declines_its_form(quickstart: NotebookNode) -> None:

@@ -1,0 +1,39 @@
+"""A reader of the notebooks: answers their forms, as the metadata of each cell says a person would.
+
+A cell that asks carries ``{"reader": {"answers": {…}, "options": "…"}}``; its `%agent_run` gets these before a
+notebook is executed where nobody can see a form. People who open the notebook see none of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+RUN = "%agent_run "
+
+
+def answered(notebook: NotebookNode) -> NotebookNode:
+    """`notebook` with the answers handed over; changed in place."""
+    for cell in notebook.cells:
+        reader = cell.metadata.get("reader")
+        if reader is None:
+            continue
+        assert RUN in cell.source, f"there is nothing to answer in {cell.source!r}"
+        options = reader.get("options", "")
+        if "answers" in reader:
+            cell.source = f"_answers = {dict(reader['answers'])!r}\n{cell.source}"
+            options = f"{options} --answers _answers".strip()
+        cell.source = cell.source.replace(RUN, f"{RUN}{options} ", 1)
+    return notebook
+
+
+def executed(path: Path, *, answer: bool = True) -> NotebookNode:
+    """The notebook at `path`, executed in a new kernel by nbclient, in its own folder."""
+    notebook = nbformat.read(path, as_version=4)
+    if answer:
+        answered(notebook)
+    client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": path.parent}})
+    return client.execute()
