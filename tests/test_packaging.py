@@ -70,6 +70,9 @@ def test_the_version_stands_in_one_place_and_the_changelog_knows_it() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == __version__
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited
+    assert cited[1] == __version__
 
 
 def test_the_top_level_is_what_the_design_says() -> None:
@@ -79,8 +82,8 @@ def test_the_top_level_is_what_the_design_says() -> None:
     )  # fmt: skip
     top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
     assert top == {
-        ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-        "binder", "nbagent", "notebooks", "pyproject.toml", "tests",
+        ".ci", ".github", ".gitignore", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile",
+        "README.md", "SECURITY.md", "binder", "nbagent", "notebooks", "pyproject.toml", "tests",
     }  # fmt: skip
 
 
