@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 REFERENCE_SERVER := @modelcontextprotocol/server-everything@2026.8.31
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep dist clean
+.PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep docs dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ bench: build/bench/.installed  ## Measure what the README claims, beside peers
 sweep: .venv/.test  ## Interrupt a run at every instruction, in every way (hours; one in K: make sweep SWEEP='--every K')
 	$(BIN)/python tests/benchmarks/interrupts.py $(or $(SWEEP),--full)
 
+docs: .venv/.docs  ## Build the site: tutorials executed with a reader's answers, pages, reference (build/docs)
+	$(BIN)/python -m tests.notebooks.reader build/site
+	$(BIN)/sphinx-build -q -W --keep-going -b html build/site build/docs
+	@echo "Written: build/docs/index.html"
+
 dist: .venv/.release  ## Build sdist and wheel, check both, run the quickstart from the wheel in a fresh environment
 	rm -rf dist build/wheel
 	$(BIN)/python -m build --outdir dist
@@ -65,7 +70,7 @@ clean:  ## Remove what was built; .venv stays
 	$(PYTHON) -m venv .venv
 
 # One stamp for each set of extras; a change of pyproject.toml installs anew.
-.venv/.demo .venv/.lab .venv/.test .venv/.dev .venv/.release: .venv/.%: pyproject.toml | .venv/bin/python
+.venv/.demo .venv/.lab .venv/.test .venv/.dev .venv/.docs .venv/.release: .venv/.%: pyproject.toml | .venv/bin/python
 	$(PIP) --editable ".[$(if $(filter lab,$*),demo$(comma)lab,$*)]"
 	@touch $@
 

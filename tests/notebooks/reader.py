@@ -2,16 +2,21 @@
 
 A cell that asks carries ``{"reader": {"answers": {…}, "options": "…"}}``; its `%agent_run` gets these before a
 notebook is executed where nobody can see a form. People who open the notebook see none of it.
+
+    python -m tests.notebooks.reader FOLDER     # a copy of notebooks/ whose tutorials are executed, for the site
 """
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 RUN = "%agent_run "
 
 
@@ -37,3 +42,21 @@ def executed(path: Path, *, answer: bool = True) -> NotebookNode:
         answered(notebook)
     client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": path.parent}})
     return client.execute()
+
+
+def main(folder: Path) -> None:
+    """Copy the notebooks and the pages beside them to `folder`, each notebook executed; the source stays as written."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(NOTEBOOKS, folder)
+    for path in sorted(folder.glob("*.ipynb")):
+        written = nbformat.read(path, as_version=4)
+        notebook = executed(path)
+        sources = [cell.source for cell in written.cells]
+        for cell, source in zip(notebook.cells, sources, strict=True):
+            cell.source = source
+        notebook.metadata.pop("widgets", None)
+        nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
