@@ -50,7 +50,7 @@ sweep: .venv/.test  ## Interrupt a run at every instruction, in every way (hours
 
 docs: .venv/.docs  ## Build the site: tutorials executed with a reader's answers, pages, reference (build/docs)
 	$(BIN)/python -m tests.notebooks.reader build/site
-	$(BIN)/sphinx-build -q -W --keep-going -b html build/site build/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html build/site/notebooks build/docs
 	@echo "Written: build/docs/index.html"
 
 dist: .venv/.release  ## Build sdist and wheel, check both, run the quickstart from the wheel in a fresh environment

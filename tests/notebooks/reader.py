@@ -45,10 +45,12 @@ def executed(path: Path, *, answer: bool = True) -> NotebookNode:
 
 
 def main(folder: Path) -> None:
-    """Copy the notebooks and the pages beside them to `folder`, each notebook executed; the source stays as written."""
+    """Copy the notebooks and the pages beside them into `folder`, each notebook executed; its source stays as written."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(NOTEBOOKS, folder)
-    for path in sorted(folder.glob("*.ipynb")):
+    shutil.copytree(NOTEBOOKS, folder / NOTEBOOKS.name)
+    for page in NOTEBOOKS.parent.glob("*.md"):  # some pages quote these
+        shutil.copy(page, folder)
+    for path in sorted((folder / NOTEBOOKS.name).glob("*.ipynb")):
         written = nbformat.read(path, as_version=4)
         notebook = executed(path)
         sources = [cell.source for cell in written.cells]
