@@ -60,6 +60,11 @@ class Attachment:
     data: str
     name: str = ""
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data) * 3 // 4 - self.data[-2:].count("=")
+
 
 @dataclass(slots=True)
 class Message:
@@ -85,6 +90,9 @@ class Message:
         The turn of this message was cut short; its text may end in mid-sentence.
     attachments
         Pictures and files beside the text: of a prompt, or of a tool's result.
+    opaque
+        What a provider wants back with an assistant's message to go on thinking, such as signed reasoning: sent to that
+        provider alone, read by nobody else.
     """
 
     role: Role
@@ -96,6 +104,7 @@ class Message:
     is_error: bool = False
     interrupted: bool = False
     attachments: tuple[Attachment, ...] = ()
+    opaque: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,14 @@ class Notice:
     message: str
 
 
-ModelChunk = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Fallback | Notice
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """What the provider wants back with this message, such as its signed reasoning; see `Message.opaque`."""
+
+    data: Mapping[str, Any]
+
+
+ModelChunk = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Fallback | Notice | Opaque
 
 
 class Model(Protocol):
@@ -256,6 +263,15 @@ class Toolset(Protocol):
 
     async def aclose(self) -> None:
         """End what the toolset keeps warm between streams; idempotent."""
+        ...
+
+
+@runtime_checkable
+class ChangingTools(Protocol):
+    """What `Toolset.open` may give beside a sequence: a way to see that the tools have become others in mid-run."""
+
+    async def current(self) -> Sequence[Tool]:
+        """The tools as they are now; the same object as long as they are the same."""
         ...
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from nbagent import records
+from nbagent.messages import Attachment as Attachment
 from nbagent.messages import Message as Message
 from nbagent.messages import Role as Role
 from nbagent.messages import ToolCall as ToolCall

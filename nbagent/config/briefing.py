@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,7 +89,7 @@ def _environment() -> str:
 
 
 class ConfiguredAgent(Agent):
-    """An agent of a file, whose instructions are put together when they are read.
+    """An agent of a file, whose instructions are put together when they are read, as its prompts are.
 
     Parameters
     ----------
@@ -98,6 +98,8 @@ class ConfiguredAgent(Agent):
     briefing
         What is added to its instructions.
     """
+
+    _prompts: Mapping[str, str]
 
     def __init__(self, name: str, *, briefing: Briefing, **options: Any) -> None:
         self._briefing = briefing
@@ -117,3 +119,32 @@ class ConfiguredAgent(Agent):
     @instructions.setter
     def instructions(self, text: str) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._written = text
+
+    @property
+    def commands(self) -> Mapping[str, str]:
+        """The prompts by name, each with its variables as they are when it is looked up."""
+        return _Filled(self._prompts, self._briefing.where)
+
+    @commands.setter
+    def commands(self, prompts: Mapping[str, str]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._prompts = prompts
+
+
+class _Filled(Mapping[str, str]):
+    """Texts whose variables are filled in when one of them is looked up."""
+
+    def __init__(self, texts: Mapping[str, str], where: str) -> None:
+        self._texts = texts
+        self._where = where
+
+    def __getitem__(self, name: str) -> str:
+        return expansion.filled_words(self._texts[name], f"the command {name} of {self._where}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)

@@ -6,6 +6,7 @@ Above `models`, `toolsets`, `hooks`, `skills` and `briefing`. Building starts no
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = "root"
 """The agent that the user talks to; where none has that name, the first."""
-NEWEST = 15
+NEWEST = 16
 """docker-agent's version of the format whose keys are known here."""
 
 
@@ -120,10 +121,14 @@ class _Parts:
     def _commands(self) -> dict[str, str]:
         made: dict[str, str] = {}
         for name, command in self.agent.commands.items():
-            text = command if isinstance(command, str) else command.instruction
+            text, place = command if isinstance(command, str) else command.instruction, (*self._place("commands"), name)
             if not text.strip():
-                self.report.warning((*self._place("commands"), name), "there is no instruction; it is left out")
+                self.report.warning(place, "there is no instruction; it is left out")
                 continue
+            if not re.fullmatch(r"/?[^\s/]+", name):
+                self.report.warning(place, "nobody can call it by /name: there is a blank or a / in its name")
+            if "!`" in text:
+                self.report.warning(place, "nbagent runs no !`command` of a prompt; the model reads it as it stands")
             made[name.removeprefix("/")] = text.strip()
         return made
 

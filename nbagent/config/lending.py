@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+import shutil
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from nbagent import boundary
 from nbagent.config import expansion
 from nbagent.config.problems import home
 from nbagent.errors import ConfigError, ToolsUnavailable
-from nbagent.ports import Asker, Tool, Toolset
+from nbagent.ports import Asker, ChangingTools, Tool, Toolset
 
 if TYPE_CHECKING:
     from nbagent.config import shape
@@ -67,18 +69,33 @@ class ConfiguredToolset:
             except ConfigError as error:
                 raise ToolsUnavailable(f"toolset {self.name}: {error}") from None
         async with self._made.open(asker) as tools:
-            yield [tool for tool in tools if self._offers(tool)]
-
-    def _offers(self, tool: Tool) -> bool:
-        if self._chosen is None:
-            return True
-        return tool.spec.name in self._chosen or getattr(tool, "own_name", None) in self._chosen
+            yield tools if self._chosen is None else _ChosenTools(tools, self._chosen)
 
     async def aclose(self) -> None:
         """End what it keeps warm; the next opening makes it anew, with the variables as they are then."""
         made, self._made = self._made, None
         if made is not None:
             await made.aclose()
+
+
+class _ChosenTools(list[Tool]):
+    """Those tools of a toolset that the file names; implements `nbagent.ports.ChangingTools`."""
+
+    def __init__(self, tools: Sequence[Tool], names: AbstractSet[str]) -> None:
+        self._tools = self._last = tools
+        self._names = names
+        self._latest: Sequence[Tool] = self
+        super().__init__(self._of(tools))
+
+    async def current(self) -> Sequence[Tool]:
+        """Those that are there now."""
+        now = await self._tools.current() if isinstance(self._tools, ChangingTools) else self._tools
+        if now is not self._last:
+            self._last, self._latest = now, self._of(now)
+        return self._latest
+
+    def _of(self, tools: Sequence[Tool]) -> list[Tool]:
+        return [tool for tool in tools if {tool.spec.name, getattr(tool, "own_name", None)} & self._names]
 
 
 class FunctionsToolset:
@@ -108,6 +125,7 @@ class Server:
     where: str
     name: str | None
     timeout: int | None
+    prefix: str | None = None
 
     @property
     def shown(self) -> str:
@@ -126,16 +144,19 @@ class Server:
         Raises
         ------
         ConfigError
-            A variable is not set.
+            A variable is not set, or there is no docker command for a server of Docker's catalogue.
         """
         from nbagent.toolsets import MCPToolset
 
         env = expansion.filled_all(self.given.env, self.where)
+        more: dict[str, Any] = {"name": self.shown, "timeout": self.timeout, "prefix": self.prefix}
         if (remote := self.given.remote) is not None:
             headers = expansion.filled_all(remote.headers, self.where)
             url = expansion.filled(remote.url, self.where)
-            return MCPToolset(url=url, headers=headers, name=self.shown, timeout=self.timeout)
+            transport = "sse" if remote.transport_type == "sse" else "streamable"
+            return MCPToolset(url=url, headers=headers, transport=transport, **more)
         if self.given.ref is not None:
+            _check_docker(self.given.ref, env)
             command, args = "docker", ["mcp", "gateway", "run", f"--servers={self.given.ref.removeprefix('docker:')}"]
         else:
             command = expansion.filled(self.given.command or "", self.where)
@@ -143,7 +164,15 @@ class Server:
         if os.path.dirname(command):
             command = os.fspath(self.folder / home(command))
         cwd = self.folder / home(self.given.working_dir or ".")
-        return MCPToolset(command, args, env, cwd, name=self.shown, timeout=self.timeout)
+        return MCPToolset(command, args, env, cwd, **more)
+
+
+def _check_docker(ref: str, env: Mapping[str, str]) -> None:
+    if shutil.which("docker", path=env.get("PATH", os.environ.get("PATH"))) is None:
+        raise ConfigError(
+            f"{ref} is run by `docker mcp gateway`, and there is no docker on the PATH; install Docker with its "
+            "MCP toolkit, or name a command or an address (remote) instead of the ref"
+        )
 
 
 def _imported(path: str) -> Any:

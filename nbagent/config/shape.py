@@ -126,7 +126,7 @@ class Remote(Shape):
 
     ELSEWHERE = frozenset({"oauth"})
     url: str
-    transport_type: str | None = Field(default=None, description="streamable, or left out.")
+    transport_type: Literal["streamable", "streamable-http", "http", "sse"] = "streamable"
     headers: dict[str, Text] = Field(default_factory=dict[str, str])
 
 
@@ -142,6 +142,9 @@ class MCPServer(Shape):
     tools: list[str] | None = Field(default=None, description="The only tools to offer.")
     instruction: str = Field(default="", description="What the agent is told about these tools.")
     name: str | None = None
+    prefix: str | None = Field(
+        default=None, description="nbagent's own: put before the tools' names, with _ between, so that none collide."
+    )
     working_dir: str | None = None
     timeout: Positive | None = Field(default=None, description="Seconds that a call may take.")
 

@@ -132,7 +132,8 @@ class Toolsets:
             return None
         name = given.name or source.name or (given.ref or "").removeprefix("docker:") or None
         tools = given.tools if given.tools is not None else source.tools
-        server = Server(source, self.report.folder, self.report.line(place), name, given.timeout or source.timeout)
+        limit, prefix = given.timeout or source.timeout, given.prefix or source.prefix
+        server = Server(source, self.report.folder, self.report.line(place), name, limit, prefix)
         return ConfiguredToolset(server.shown, "mcp", server.made, tools)
 
     def check(self) -> None:

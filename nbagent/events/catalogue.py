@@ -69,19 +69,27 @@ class StreamStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage(Event):
-    """The user's words."""
+    """The user's words.
+
+    Parameters
+    ----------
+    attachments
+        What is attached to them: of each its ``name``, its ``mime`` type and its ``size`` in bytes.
+    """
 
     type = "user_message"
     content: str
+    attachments: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentInfo(Event):
-    """Who answers, and with which model."""
+    """Who answers, and with which model; at the beginning of a conversation, with words of welcome."""
 
     type = "agent_info"
     model: str
     description: str = ""
+    welcome: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

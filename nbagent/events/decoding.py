@@ -24,7 +24,7 @@ def from_dict(data: Mapping[str, Any]) -> Event:
     cls = EVENTS.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise ValueError(f"not an event of nbagent: type {kind!r}")
-    for name in ("agents", "tools", "content"):
+    for name in ("agents", "tools", "content", "attachments"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
     for name in ("timestamp", "duration", "cost"):

@@ -1,7 +1,8 @@
 """Slash commands: ``%agent_run AGENT /name words`` says the prompt that the agent keeps under that name.
 
-In it ``$1``, ``$2`` … are the words; where none of them stands in it, the words come after it. An agent that keeps no
-prompts gets what was written. Below: `parsing`. Above: `plan`, `completion`.
+In it ``$1``, ``$2`` … are the words, as ``${args[0]}``, ``${args[1]}`` … are; ``${args}`` is all of them, and so is
+``${args.join(" ")}``. Where none of these stands in it, the words come after it. What the words hold is not looked
+through again. An agent that keeps no prompts gets what was written. Below: `parsing`. Above: `plan`, `completion`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nbagent.errors import UsageError
+from nbagent.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from nbagent.agent import Agent, Team
     from nbagent.runtime import Runtime
 
-_COMMAND = re.compile(r"/([A-Za-z0-9][\w.-]*)(?:\s+(.*))?", re.DOTALL)
-_WORD = re.compile(r"\$([1-9])")
+_COMMAND = re.compile(r"/([^\s/]+)(?:\s+(.*))?", re.DOTALL)
+_WORD = re.compile(
+    r"""\$(?P<one>[1-9])(?!\d)  # not in a price such as $15
+    | \$\{\s* args \s*(?: \[\s*(?P<index>\d{1,3})\s*\] | \.join\((?P<quote>["'])(?P<by>.*?)(?P=quote)\) )?\s*\}""",
+    re.VERBOSE,
+)
 
 
 def commands_of(declared: Agent | Team | Runtime) -> Mapping[str, str]:
@@ -37,7 +42,7 @@ def spoken(prompt: str, commands: Mapping[str, str]) -> str:
     Raises
     ------
     UsageError
-        The agent keeps prompts, and none under that name.
+        The agent keeps prompts, and none under that name; or it has a variable that is not set.
 
     Examples
     --------
@@ -52,11 +57,22 @@ def spoken(prompt: str, commands: Mapping[str, str]) -> str:
         near = difflib.get_close_matches(name, commands, n=1)
         hint = f"did you mean /{near[0]}?" if near else f"known are {', '.join(f'/{one}' for one in commands)}"
         raise UsageError(f"unknown command /{name}; {hint}")
-    text = commands[name]
+    try:
+        text = commands[name]
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
     if not _WORD.search(text):
         return f"{text}\n\n{rest}" if rest else text
     words = _split(rest)
-    return _WORD.sub(lambda found: words[int(found[1]) - 1] if int(found[1]) <= len(words) else "", text)
+    return _WORD.sub(lambda found: _filled(found, words, rest), text)
+
+
+def _filled(found: re.Match[str], words: Sequence[str], rest: str) -> str:
+    """What stands for one of the words, or for all of them."""
+    index = int(found["one"]) - 1 if found["one"] else int(found["index"]) if found["index"] else None
+    if index is not None:
+        return words[index] if index < len(words) else ""
+    return rest if found["by"] is None else found["by"].join(words)
 
 
 def _split(text: str) -> list[str]:

@@ -28,9 +28,10 @@ from nbagent.runtime.approval import Approvals, Refused
 from nbagent.runtime.hooking import fire
 from nbagent.runtime.life import Life
 from nbagent.runtime.output import CallOutput
-from nbagent.runtime.toolbox import Toolbox
+from nbagent.runtime.toolbox import missing
 from nbagent.session import ToolCall
 from nbagent.telemetry import ToolWork
+from nbagent.toolsets.pictures import of_result
 
 ABANDONED = "This call was cut short: the tool runs on a thread that cannot be stopped, and its late result is dropped."
 CANCELLED_ITSELF = "The tool cancelled itself."
@@ -58,7 +59,7 @@ class Calls:
         self._forgotten: tuple[asyncio.Task[None], ...] = ()
         self._approvals = Approvals(run)
 
-    async def make(self, calls: list[ToolCall], toolbox: Toolbox) -> None:
+    async def make(self, calls: list[ToolCall], toolbox: dict[str, Tool]) -> None:
         """Make the calls of one message, in parallel, until each has its response."""
         opened: list[_Call] = []
         for call in calls:
@@ -138,12 +139,12 @@ class Calls:
         self._open[call.id] = one
         return one
 
-    async def _perform(self, one: _Call, toolbox: Toolbox) -> None:
+    async def _perform(self, one: _Call, toolbox: dict[str, Tool]) -> None:
         current_call.set(one.context)
         with one.work:
             await self._answer(one, toolbox)
 
-    async def _answer(self, one: _Call, toolbox: Toolbox) -> None:
+    async def _answer(self, one: _Call, toolbox: dict[str, Tool]) -> None:
         try:
             result = await self._made(one, toolbox)
             state = "failed" if result.is_error else "ok"
@@ -156,10 +157,10 @@ class Calls:
             result, state = self._failure(one, error), "failed"
         self._respond(one, result, state)
 
-    async def _made(self, one: _Call, toolbox: Toolbox) -> ToolResult:
+    async def _made(self, one: _Call, toolbox: dict[str, Tool]) -> ToolResult:
         call, tool = one.call, one.tool
         if tool is None:
-            raise ToolError(f"There is no tool {call.name!r}. There are: {', '.join(toolbox) or 'none'}.")
+            raise ToolError(missing(toolbox, call.name))
         if isinstance(call.arguments, str):
             raise ToolError(
                 f"The arguments are not a JSON object: {call.arguments[:200]!r}. Call {call.name} again with one."
@@ -206,9 +207,11 @@ class Calls:
             return  # the finalizer was first: a late result is dropped
         one.output.end()
         run, call = self._run, one.call
-        text = "\n\n".join([result.text, *(f"[{note}]" for note in one.notes)])
+        seen, unseen = of_result(result.content)
+        notes = [*one.notes, unseen] if unseen else one.notes
+        text = "\n\n".join([result.text, *(f"[{note}]" for note in notes)])
         one.work.came_to(state, text, one.failure)
-        run.turn.result(call.id, text, result.is_error)
+        run.turn.result(call.id, text, result.is_error, seen)
         run.record(
             ToolCallResponse,
             tool_call_id=call.id,

@@ -29,6 +29,8 @@ FULL = 0.9
 """The part of the context limit at which the history is summed up."""
 KEPT = 0.25
 """The part of the limit that the messages kept as they are may take; of the history, where the provider refused it."""
+PICTURE = 1_000
+"""Tokens that an attachment is taken for; providers count a picture as some hundreds to 1,600."""
 ATTEMPTS = 4
 """How often a summary is tried, each time of half as much, where its own request is too long."""
 
@@ -181,7 +183,12 @@ def _halved(session: Session, upto: int) -> int | None:
 
 
 def _tokens(messages: Sequence[Message]) -> int:
-    return sum(4 + (len(message.content) + len(message.reasoning) + _arguments(message)) // 4 for message in messages)
+    return sum(
+        4
+        + (len(message.content) + len(message.reasoning) + _arguments(message)) // 4
+        + PICTURE * len(message.attachments)
+        for message in messages
+    )
 
 
 def _arguments(message: Message) -> int:

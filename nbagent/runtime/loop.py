@@ -16,6 +16,7 @@ from nbagent import boundary
 from nbagent.errors import ModelError
 from nbagent.events import AgentInfo, AgentSwitching, MaxIterationsReached, StopReason, TeamInfo, UserMessage, Warning
 from nbagent.hooks import HookResult
+from nbagent.messages import Attachment
 from nbagent.runtime import toolbox
 from nbagent.runtime.compaction import Window, compact, keep_within_limit
 from nbagent.runtime.hooking import fire
@@ -56,7 +57,7 @@ async def _turn(run: Life) -> None:
     if begun.block:
         run.finalize("hook_blocked", begun.reason)
         return
-    heard = await _hear(run, run.prompt)
+    heard = await _hear(run, run.prompt, run.options.attachments)
     if heard.block:
         run.finalize("hook_blocked", heard.reason)
         return
@@ -81,20 +82,24 @@ async def _warn_if_unsaved(run: Life) -> None:
 
 async def _introduce(run: Life) -> None:
     team = run.runtime.team
-    await run.emit(AgentInfo, model=run.model.name, description=run.agent.description)
+    begins = run.parent is None and not run.session.messages
+    welcome = run.agent.welcome_message if begins else ""
+    await run.emit(AgentInfo, model=run.model.name, description=run.agent.description, welcome=welcome)
     if len(team.agents) > 1:
         await run.emit(TeamInfo, agents=tuple(team.agents))
-    await run.emit(UserMessage, content=run.prompt)
+    attached = run.options.attachments
+    attachments = tuple({"name": one.name, "mime": one.mime, "size": one.size} for one in attached)
+    await run.emit(UserMessage, content=run.prompt, attachments=attachments)
 
 
-async def _hear(run: Life, words: str) -> HookResult:
+async def _hear(run: Life, words: str, attachments: tuple[Attachment, ...] = ()) -> HookResult:
     """What the hooks make of the user's words, which are in the history then, unless one blocks them.
 
     In a nested stream the words are an agent's, and no hook is asked.
     """
     hooked = await fire(run, "user_prompt_submit", prompt=words) if run.parent is None else HookResult()
     if not hooked.block:
-        run.turn.user(words if hooked.updated_input is None else str(hooked.updated_input))
+        run.turn.user(words if hooked.updated_input is None else str(hooked.updated_input), attachments)
     return hooked
 
 
@@ -148,6 +153,7 @@ async def _iterate(run: Life, tools: Toolbox, talk: Talk) -> StopReason | None:
         while (words := run.inbox.steering()) is not None:
             await _hear_later(run, words, talk)
         await checkpoint()
+        await toolbox.follow(run, tools)
         said = await _speak(run, tools, talk)
         if said is None:
             return "hook_blocked"

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from nbagent.errors import ModelError
 from nbagent.events import AgentChoice, AgentChoiceReasoning, ModelFallback, PartialToolCall, TokenUsage, Warning
-from nbagent.ports import Fallback, ModelRequest, Notice, ReasoningDelta, TextDelta, ToolCallDelta
+from nbagent.ports import Fallback, ModelRequest, Notice, Opaque, ReasoningDelta, TextDelta, ToolCallDelta
 from nbagent.runtime import toolbox
 from nbagent.runtime.compaction import view
 from nbagent.runtime.failing import as_model_error
@@ -131,6 +131,8 @@ async def _listen(run: Life, request: ModelRequest, said: Said, chat: Chat) -> N
                         await run.emit(
                             ModelFallback, from_model=chunk.from_model, to_model=chunk.to_model, error=chunk.error
                         )
+                    case Opaque():
+                        run.turn.opaque(chunk.data)
                     case Notice():
                         await run.emit(Warning, message=chunk.message)
                     case _:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nbagent.agent import Agent
+from nbagent.messages import Attachment
 from nbagent.permissions import Mode
 from nbagent.ports import Model, Observer
 
@@ -66,6 +67,8 @@ class RunOptions:
         Who answers, in place of the one that the session is with.
     nested
         Set for a stream that an agent started.
+    attachments
+        Pictures and files beside the prompt.
     """
 
     answers: Answers | None = None
@@ -77,3 +80,4 @@ class RunOptions:
     model: Model | None = None
     agent: Agent | None = None
     nested: Nested | None = None
+    attachments: tuple[Attachment, ...] = ()

@@ -13,6 +13,7 @@ from typing import Any
 
 from nbagent.agent import Agent, Team
 from nbagent.errors import ConfigError, RunError
+from nbagent.messages import Attachment
 from nbagent.models import resolve
 from nbagent.permissions import check_mode
 from nbagent.ports import Model, Observer, Store
@@ -94,6 +95,7 @@ class Runtime:
         cell_id: str | None = None,
         execution: str | None = None,
         model: Model | str | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> Stream:
         """Run one turn as a stream of events; the code that iterates is a front end, so questions wait for its answers.
 
@@ -116,6 +118,8 @@ class Runtime:
             The notebook cell and the execution of it that asked.
         model
             In place of the agent's own.
+        attachments
+            Pictures and files that the model sees beside the prompt (`nbagent.session.Attachment`).
 
         Returns
         -------
@@ -140,6 +144,7 @@ class Runtime:
             cell_id=cell_id,
             execution=execution,
             model=None if model is None else resolve(model),
+            attachments=_attached(attachments),
         )
         return Stream(Run(self, session, prompt, options))
 
@@ -158,7 +163,7 @@ class Runtime:
         """
         observers = self.observers if nested.detached else ()
         model = like.model if nested.kind == "skill" else None
-        options = replace(like, agent=agent, nested=nested, observers=observers, model=model)
+        options = replace(like, agent=agent, nested=nested, observers=observers, model=model, attachments=())
         return Stream(Run(self, session, prompt, options))
 
     async def run(
@@ -255,6 +260,14 @@ def _watching(observers: Sequence[Observer]) -> tuple[Observer, ...]:
         if not hasattr(one, "lossless") or not callable(getattr(one, "on_event", None)):
             raise ConfigError(f"observers: {type(one).__name__} is no observer: it needs `lossless` and `on_event`")
     return watching
+
+
+def _attached(attachments: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    """The attachments, if they are such."""
+    for one in attachments:
+        if not isinstance(one, Attachment):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"attachments: {type(one).__name__} is no Attachment; nbagent.session has it")
+    return tuple(attachments)
 
 
 def _checked(stream: Stream) -> Result:

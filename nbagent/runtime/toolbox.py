@@ -9,9 +9,9 @@ tools has changed) the one that was there stays, and the user is told of the oth
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from nbagent import boundary
 from nbagent.errors import ConfigError, ToolsUnavailable
@@ -46,7 +46,6 @@ class Lent:
     refused: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
 class Toolbox(dict[str, Tool]):
     """The tools by name.
 
@@ -58,8 +57,10 @@ class Toolbox(dict[str, Tool]):
         The toolset of each name that was here and is not any more.
     """
 
-    lent: list[Lent] = field(default_factory=list[Lent])
-    gone: dict[str, str] = field(default_factory=dict[str, str])
+    def __init__(self) -> None:
+        super().__init__()
+        self.lent: list[Lent] = []
+        self.gone: dict[str, str] = {}
 
     def add(self, tools: Iterable[Tool]) -> tuple[str, ...]:
         """Put the tools in; their names.
@@ -118,9 +119,8 @@ async def opened(run: Life, stack: AsyncExitStack) -> Toolbox:
     box = Toolbox()
     box.add([*run.agent.tools, *offered(run)])
     for toolset in run.agent.toolsets:
-        lent = await stack.enter_async_context(_open(run, toolset))
-        box.lent.append(lent)
-        lent.names = box.add(lent.tools)
+        tools = await _open(run, toolset, stack)
+        box.lent.append(Lent(toolset, tools, tools, box.add(tools)))
     for lent in box.lent:
         await run.emit(ToolsetInfo, toolset=lent.toolset.name, tools=lent.names)
     return box
@@ -147,9 +147,22 @@ async def follow(run: Life, box: Toolbox) -> None:
             await run.emit(ToolsetInfo, toolset=lent.toolset.name, tools=lent.names)
 
 
-@asynccontextmanager
-async def _open(run: Life, toolset: Toolset) -> AsyncGenerator[Lent]:
-    async with AsyncExitStack() as stack:
-        given = await _entered(run, toolset, stack)
-        tools = await given.current() if isinstance(given, ChangingTools) else given
-        yield Lent(toolset, given, tools)
+async def _open(run: Life, toolset: Toolset, stack: AsyncExitStack) -> Sequence[Tool]:
+    is_server = getattr(toolset, "kind", "") == "mcp"
+    begun = time.monotonic()
+    if is_server:
+        await run.emit(MCPInitStarted, server=toolset.name)
+    error = ""
+    try:
+        return await stack.enter_async_context(toolset.open(run.questions))
+    except ToolsUnavailable as failure:
+        error = str(failure)
+        raise
+    except BaseException as failure:  # another's toolset
+        if not boundary.is_failure(failure):
+            raise
+        error = f"toolset {toolset.name}: {boundary.told(failure)}"
+        raise ToolsUnavailable(error) from failure
+    finally:
+        if is_server:
+            run.record(MCPInitFinished, server=toolset.name, duration=time.monotonic() - begun, error=error)

@@ -7,7 +7,10 @@ results, in the order of the calls; text that was heard is kept and marked; each
 
 from __future__ import annotations
 
-from nbagent.messages import CUT_SHORT
+from collections.abc import Mapping
+from typing import Any
+
+from nbagent.messages import CUT_SHORT, Attachment
 from nbagent.session import Message, Session, ToolCall
 
 
@@ -26,6 +29,7 @@ class TurnRecord:
         self._said: list[Message] = []
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        self._opaque: dict[str, Any] | None = None
         self._calling: Message | None = None
         self._calls: dict[str, ToolCall] = {}
         self._results: dict[str, Message] = {}
@@ -53,9 +57,9 @@ class TurnRecord:
         """Whether the agent has begun a message that is not complete."""
         return bool(self._text or self._reasoning)
 
-    def user(self, content: str) -> None:
-        """The user's words."""
-        self._append(Message("user", content))
+    def user(self, content: str, attachments: tuple[Attachment, ...] = ()) -> None:
+        """The user's words, and what is attached to them."""
+        self._append(Message("user", content, attachments=attachments))
 
     def text(self, piece: str) -> None:
         """A piece of the agent's text."""
@@ -64,6 +68,10 @@ class TurnRecord:
     def reasoning(self, piece: str) -> None:
         """A piece of the agent's reasoning."""
         self._reasoning.append(piece)
+
+    def opaque(self, data: Mapping[str, Any]) -> None:
+        """What the provider wants back with the message that the agent is speaking."""
+        self._opaque = dict(data)
 
     def assistant(self, calls: list[ToolCall]) -> None:
         """The agent's message is complete; with calls it joins the history together with their results."""
@@ -75,11 +83,13 @@ class TurnRecord:
         self._calls = {call.id: call for call in calls}
         self._results = {}
 
-    def result(self, call_id: str, content: str, is_error: bool) -> bool:
+    def result(self, call_id: str, content: str, is_error: bool, attachments: tuple[Attachment, ...] = ()) -> bool:
         """A call's result; whether it was the first for that call, since a second is dropped."""
         if call_id not in self._calls or call_id in self._results:
             return False
-        self._results[call_id] = Message("tool", content, tool_call_id=call_id, is_error=is_error)
+        self._results[call_id] = Message(
+            "tool", content, tool_call_id=call_id, is_error=is_error, attachments=attachments
+        )
         if not self.open_calls and self._calling is not None:
             self._append(self._calling, *(self._results[known] for known in self._calls))
             self._calling = None
@@ -93,7 +103,7 @@ class TurnRecord:
             self.result(call.id, CUT_SHORT, True)
         if self._text or self._reasoning:
             partial = self._message(())
-            partial.interrupted = True
+            partial.interrupted, partial.opaque = True, None
             self._append(partial)
         if interrupted:
             for message in self._said:
@@ -107,8 +117,9 @@ class TurnRecord:
             reasoning="".join(self._reasoning),
             tool_calls=calls,
             agent_name=self.agent_name,
+            opaque=self._opaque,
         )
-        self._text, self._reasoning = [], []
+        self._text, self._reasoning, self._opaque = [], [], None
         return message
 
     def _append(self, *messages: Message) -> None:

@@ -12,15 +12,14 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import io
 import pathlib
 import uuid
 from collections.abc import Mapping
 from typing import Any, cast
 
 from nbagent.ports import ToolContext, ToolResult
+from nbagent.toolsets.pictures import drawn, mime_of
 
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 _DATA = (Mapping, list, tuple, set, frozenset, int, float, complex, enum.Enum, datetime.date, datetime.time,
          datetime.timedelta, decimal.Decimal, uuid.UUID)  # fmt: skip
 _METHODS = {
@@ -43,19 +42,13 @@ def to_result(value: object, context: ToolContext) -> ToolResult:
         case None:
             return ToolResult("done")
         case bytes() | bytearray():
-            return _of_bytes(bytes(value), _mime(bytes(value)))
+            return _of_bytes(bytes(value), mime_of(bytes(value)))
         case (bytes() as data, str() as mime) if "/" in mime:
             return _of_bytes(data, mime)
         case pathlib.PurePath():
             return ToolResult(str(value))
         case _:
             return _of_object(value, context)
-
-
-def _mime(data: bytes) -> str:
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((mime for start, mime in _SIGNATURES.items() if data.startswith(start)), "application/octet-stream")
 
 
 def _of_bytes(data: bytes, mime: str) -> ToolResult:
@@ -72,7 +65,7 @@ def _image(data: bytes, mime: str) -> dict[str, Any]:
 
 
 def _of_object(value: object, context: ToolContext) -> ToolResult:
-    picture = _figure(value)
+    picture = drawn(value) if type(value).__module__.startswith("matplotlib.") else None
     if picture is not None:
         return _of_bytes(picture, "image/png")
     bundle = _bundle(value)
@@ -95,15 +88,6 @@ def _json(value: Any) -> str:
     from pydantic_core import to_json
 
     return to_json(value, fallback=str, bytes_mode="base64").decode()
-
-
-def _figure(value: object) -> bytes | None:
-    """The PNG of a matplotlib figure, which has no method of IPython's to show itself."""
-    if not type(value).__module__.startswith("matplotlib.") or not hasattr(value, "savefig"):
-        return None
-    buffer = io.BytesIO()
-    cast("Any", value).savefig(buffer, format="png", bbox_inches="tight")
-    return buffer.getvalue()
 
 
 def _bundle(value: object) -> dict[str, Any]:

@@ -177,6 +177,8 @@ class Document:
         if group is self.root:
             self.footer.model = event.model
             self._touch(self.footer)
+        if event.welcome:
+            self._note(group, "info", event.welcome)
 
     def _usage(self, group: Group, event: ev.TokenUsage) -> None:
         """Each stream tells of its own; the footer, of all together."""

@@ -109,6 +109,23 @@ def test_no_key_is_both_used_and_left_out(shape: type[Shape]) -> None:
     assert shape.ELSEWHERE.isdisjoint(shape.keys())
 
 
+def keys_in(data: Any) -> set[str]:
+    if isinstance(data, dict):
+        return set(data).union(*map(keys_in, data.values()))
+    return set[str]().union(*map(keys_in, data)) if isinstance(data, list) else set()
+
+
+RESTRICTIONS = {"deny_list", "blocked_domains"}
+"""What nbagent could not hold to, so that no file that loads without a word has it."""
+
+
+def test_every_key_that_is_used_stands_in_a_file_that_loads_without_a_word() -> None:
+    fine = [path for path in ALL if path.name != "elsewhere.yaml"]
+    seen = set[str]().union(*(keys_in(yaml.safe_load(path.read_text())) for path in fine))
+    seen |= {"ref", "allowed_domains"}  # the latter in elsewhere.yaml
+    assert {key for shape in shapes() for key in shape.keys()} - seen - RESTRICTIONS == set()
+
+
 def test_an_editor_is_told_of_the_keys_that_are_left_out() -> None:
     properties = schema()["$defs"]["Agent"]["properties"]
     assert "does not use it" in properties["code_mode_tools"]["description"]

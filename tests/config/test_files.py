@@ -20,6 +20,8 @@ from nbagent.models import ScriptedModel, ToolCall
 from nbagent.ports import Model, ModelRequest, Tool
 from nbagent.runtime import Runtime
 from nbagent.session import Message, Session
+from nbagent.widgets.blocks import Note
+from nbagent.widgets.document import Document
 from tests.config.support import ALL, FILES, loaded, written
 from tests.runtime.support import events_of
 
@@ -56,6 +58,17 @@ def test_what_an_agent_says_of_itself(team: Team) -> None:
     assert (root.description, root.welcome_message, root.max_iterations) == ("Talks to the user.", "Good morning.", 7)
     assert root.commands == {"plan": "Make a plan for $1.", "review": "Review it carefully."}
     assert team.agents["helper"].instructions == "Look it up, then answer. It costs $5.\n\nThe ledger is in euros."
+
+
+async def test_a_conversation_begins_with_the_welcome_and_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEAM_NAME", "the reds")
+    runtime, session = Runtime(loaded(FILES / "team.yaml", "Hello.", "Hello again.")), Session()
+    documents = [Document(), Document()]
+    for document in documents:
+        for event in await events_of(runtime, session):
+            document.apply(event)
+    shown = [[block.text for block in document.blocks() if isinstance(block, Note)] for document in documents]
+    assert shown == [["Good morning."], []]
 
 
 def test_permissions_hold_for_the_team(team: Team) -> None:

@@ -66,7 +66,7 @@ MISTAKES = {
         "agents.root.hooks.stop[0].on_error: one of warn, ignore, block belongs here; did you mean block?"
     ),
     f"{MINIMAL}permissions: {{deny: ['=x']}}": "permissions.deny[0]: the permission '=x' cannot be read",
-    f"{MINIMAL}version: two": "version: it is a number from 1 to 15, in quotes",
+    f"{MINIMAL}version: two": "version: it is a number from 1 to 16, in quotes",
     f"{MINIMAL}models: {{a: {{provider: openai}}}}": "models.a.model: this key is missing",
     MODEL % "temperature: 3": "models.a.temperature: it must be at most 2",
     MODEL % "thinking_budget: hgh": "did you mean high?",
@@ -76,6 +76,7 @@ MISTAKES = {
     "agents:\n  root: {model: openai/a}\n  root: {model: openai/b}": (
         "3:3: error: agents.root: this key stands a second time in the same mapping, first in line 2"
     ),
+    f"{MINIMAL}mcps: {{a: {{remote: {{url: x, transport_type: streamible}}}}}}": "did you mean streamable?",
     "a: [1": "1:6: error: this is not YAML: expected ',' or ']'",
     "a: !!python/object/apply:os.getcwd []": "1:1: error: a: the tag",
     "a: !secret x": "1:1: error: a: the tag '!secret' is not allowed here",
@@ -272,4 +273,4 @@ def test_values_of_any_kind_in_an_agent_raise_nothing_but_a_config_error(tmp_pat
 
 
 def test_the_seeds_are_good() -> None:
-    assert len(SEEDS) == 6 and FILES.is_dir()
+    assert len(SEEDS) == 9 and FILES.is_dir()

@@ -23,7 +23,7 @@ from nbagent.events import (
 from nbagent.hooks import HookContext, HookResult
 from nbagent.models import ToolCall
 from nbagent.runtime import Runtime
-from nbagent.runtime.toolbox import named
+from nbagent.runtime.toolbox import Toolbox
 from nbagent.session import Session
 from nbagent.toolsets import FunctionTool
 from tests.runtime.support import assert_paired, assert_whole, calling, events_of, scripted
@@ -192,10 +192,9 @@ class _Lent(FunctionTool[..., Any]):
         self.toolset = toolset
 
 
-def test_tools_that_collide_are_called_by_their_toolsets_name() -> None:
-    assert list(named([_Lent("one"), _Lent("two/x"), FunctionTool(divide)])) == ["one_divide", "two_x_divide", "divide"]
-
-
-def test_names_that_collide_even_so_are_refused() -> None:
-    with pytest.raises(ConfigError, match="one_divide"):
-        named([_Lent("one"), _Lent("one")])
+@pytest.mark.parametrize(("first", "second"), [("one", "two"), ("", "two"), ("one", "one")])
+def test_a_name_that_two_tools_have_is_refused_by_name(first: str, second: str) -> None:
+    box = Toolbox()
+    box.add([_Lent(first)])
+    with pytest.raises(ConfigError, match=f"named 'divide', of {first or 'the agent itself'} and {second}; rename"):
+        box.add([_Lent(second)])

@@ -27,6 +27,8 @@ _answers: dict[str, queue.Queue[dict[str, Any]]] = {}
 _cancelled: dict[Any, threading.Event] = {}
 _seen: list[dict[str, Any]] = []
 _state: set[str] = set()
+_added: list[str] = []
+_dropped: set[str] = set()
 NO_ANSWER = object()
 
 
@@ -110,6 +112,14 @@ class Tools:
     def pid(self, arguments: dict[str, Any], cancelled: threading.Event) -> str:
         return str(os.getpid())
 
+    def change(self, arguments: dict[str, Any], cancelled: threading.Event) -> str:
+        """Offer other tools from now on: those of `add` too, those of `drop` no more; and say so, unless `silent`."""
+        _added.extend(arguments.get("add", []))
+        _dropped.update(arguments.get("drop", []))
+        if not arguments.get("silent"):
+            write({"method": "notifications/tools/list_changed"})
+        return "changed"
+
     def seen(self, arguments: dict[str, Any], cancelled: threading.Event) -> str:
         return json.dumps(_seen)
 
@@ -122,9 +132,12 @@ def progress(arguments: dict[str, Any], message: str) -> None:
 
 
 def call(identifier: Any, params: dict[str, Any]) -> None:
-    tool: Callable[..., Any] | None = getattr(Tools(), params["name"], None)
+    name = params["name"]
+    tool: Callable[..., Any] | None = None if name in _dropped else getattr(Tools(), name, None)
+    if name in _added and tool is None:
+        tool = lambda arguments, cancelled: f"{name} was added"  # noqa: E731
     if tool is None:
-        write({"id": identifier, "error": {"code": -32602, "message": f"unknown tool {params['name']}"}})
+        write({"id": identifier, "error": {"code": -32602, "message": f"unknown tool {name}"}})
         return
     arguments = params.get("arguments", {}) | {"_token": params.get("_meta", {}).get("progressToken")}
     try:
@@ -142,7 +155,7 @@ def call(identifier: Any, params: dict[str, Any]) -> None:
 
 
 def listed() -> list[dict[str, Any]]:
-    names = [name for name in vars(Tools) if not name.startswith("_")]
+    names = [name for name in [*vars(Tools), *_added] if not (name.startswith("_") or name in _dropped)]
     hints = {"add": {"annotations": {"readOnlyHint": True}}}
     return [{"name": name, "inputSchema": {"type": "object"}, **hints.get(name, {})} for name in names]
 
@@ -157,7 +170,7 @@ def handle(message: dict[str, Any]) -> None:
             _cancelled[params["requestId"]].set()
     elif method == "initialize":
         info = {"name": "first-era", "version": "1"}
-        capabilities = {"tools": {}}
+        capabilities = {"tools": {"listChanged": True}}
         version = params["protocolVersion"]
         result = {"protocolVersion": version, "capabilities": capabilities, "serverInfo": info}
         write({"id": identifier, "result": result})

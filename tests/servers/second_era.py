@@ -1,4 +1,4 @@
-"""An MCP server of the `mcp` library that speaks both eras: over stdio, or ``http PORT`` on loopback."""
+"""An MCP server of the `mcp` library that speaks both eras: over stdio, or ``http PORT`` and ``sse PORT`` on loopback."""
 
 from __future__ import annotations
 
@@ -48,8 +48,23 @@ async def report(context: Context) -> str:
     return "reported"
 
 
+def grown() -> str:
+    """What `grow` brings."""
+    return "grown up"
+
+
+@server.tool()
+async def grow(context: Context) -> str:
+    """Offer another tool from now on."""
+    server.add_tool(grown)
+    await context.notify_tools_changed()
+    return "growing"
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["http"]:
         server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+    elif sys.argv[1:2] == ["sse"]:
+        server.run("sse", host="127.0.0.1", port=int(sys.argv[2]))
     else:
         server.run("stdio")

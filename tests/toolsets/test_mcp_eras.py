@@ -58,6 +58,19 @@ async def over_stdio() -> AsyncGenerator[MCPToolset]:
         await toolset.aclose()
 
 
+async def test_a_server_that_knows_server_sent_events_alone_is_reached_by_them_with_its_headers() -> None:
+    port = free_port()
+    async with served(*servers.second_era("sse", str(port)), port, b"Uvicorn running"):
+        url, headers = f"http://127.0.0.1:{port}/sse", {"Authorization": "Bearer t0ken"}
+        toolset = MCPToolset(url=url, headers=headers, transport="sse", name="old")
+        person = Person(answer=lambda question: ElicitationResult("accept", {"name": "Ada"}))
+        try:
+            async with opened(toolset, person) as tools:
+                assert await call(tools, "add", person, a=2, b=3) == "5"
+        finally:
+            await toolset.aclose()
+
+
 @contextlib.asynccontextmanager
 async def over_http() -> AsyncGenerator[MCPToolset]:
     port = free_port()

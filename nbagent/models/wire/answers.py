@@ -30,8 +30,9 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 
 from nbagent.errors import ModelError
+from nbagent.models.wire import signed
 from nbagent.models.wire.failures import failure
-from nbagent.ports import ModelChunk, Notice, ReasoningDelta, TextDelta, ToolCallDelta
+from nbagent.ports import ModelChunk, Notice, Opaque, ReasoningDelta, TextDelta, ToolCallDelta
 from nbagent.session import Usage
 
 
@@ -89,6 +90,8 @@ async def answer(question: Question) -> AsyncGenerator[ModelChunk]:
         wrong, notice = _ending(stream, pieces, question.name)
     if stream is not None and (wrong is None or stream.usage.total_tokens):
         yield _usage(stream)
+    if wrong is None and stream is not None and (kept := signed.kept(stream.get(), question.model)) is not None:
+        yield Opaque(kept)
     if notice:
         yield Notice(notice)
     if wrong is not None:

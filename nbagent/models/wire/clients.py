@@ -52,7 +52,7 @@ def question(request: ModelRequest, name: str, access: Access, settings: Mapping
     return Question(
         name=name,
         model=model,
-        messages=messages_of(request, provider.name),
+        messages=messages_of(request, provider.name, model),
         parameters=parameters_of(request, model),
         settings=_settings(provider.name, settings, stall),
         key=access.key,

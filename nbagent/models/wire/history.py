@@ -2,12 +2,13 @@
 
 It guarantees a history that every provider takes, whoever spoke it: calls that could not be read become an object,
 names and identifiers keep to what the strictest API allows, empty texts are left out, and where no tools are declared
-(some APIs then refuse calls) the calls and their results are told as text. Reasoning is not sent: providers take back
-only what they have signed, and a `Message` keeps no signature.
+(some APIs then refuse calls) the calls and their results are told as text. Reasoning goes back, as it was signed, to
+the provider that signed it (see `signed`), and to nobody else. Pictures go to models that see; to others their names.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ from itertools import groupby
 from typing import Any
 
 from pydantic_ai.messages import (
+    BinaryContent,
     InstructionPart,
     ModelMessage,
     ModelRequestPart,
@@ -23,6 +25,7 @@ from pydantic_ai.messages import (
     TextPart,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.messages import ModelRequest as Asked
@@ -31,8 +34,9 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
+from nbagent.models.wire import signed
 from nbagent.ports import ModelRequest
-from nbagent.session import Message, ToolCall
+from nbagent.session import Attachment, Message, ToolCall
 
 SUM_UP = "Write the summary of the conversation so far now."
 EMPTY = "(no output)"
@@ -42,8 +46,8 @@ _MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def messages_of(request: ModelRequest, provider: str) -> list[ModelMessage]:
-    """The history, as requests and responses in turn."""
+def messages_of(request: ModelRequest, provider: str, model: Model) -> list[ModelMessage]:
+    """The history, as requests and responses in turn, for `model` of `provider`."""
     said = list(request.messages)
     if request.purpose == "summary":
         said.append(Message("user", SUM_UP))
@@ -51,13 +55,25 @@ def messages_of(request: ModelRequest, provider: str) -> list[ModelMessage]:
         said = _told(said)
     names = {call.id: call.name for message in said for call in message.tool_calls}
     strict = provider == "mistral"
+    sees = bool(model.profile.get("supports_image_input", True))
     out: list[ModelMessage] = []
     for answered, run in groupby(filter(_says_something, said), lambda message: message.role == "assistant"):
         if answered:
-            out.append(Answered([part for message in run for part in _answered(message, strict)]))
+            out.append(_response(list(run), strict, model))
         else:
-            out.append(Asked([_asked(message, names, strict) for message in run]))
+            out.append(Asked([_asked(message, names, strict, sees) for message in run]))
     return out
+
+
+def _response(messages: Sequence[Message], strict: bool, model: Model) -> Answered:
+    """What an agent said, in its messages one after the other."""
+    out: list[ModelResponsePart] = []
+    is_signed = False
+    for message in messages:
+        parts = signed.parts(message, model)
+        is_signed = is_signed or bool(parts)
+        out += parts or _answered(message, strict)
+    return Answered(out, provider_name=model.system if is_signed else None)
 
 
 def parameters_of(request: ModelRequest, model: Model) -> ModelRequestParameters:
@@ -96,19 +112,33 @@ def _output(schema: Mapping[str, Any]) -> OutputObjectDefinition:
 
 
 def _says_something(message: Message) -> bool:
-    return message.role == "tool" or bool(message.content.strip() or message.tool_calls)
+    return message.role == "tool" or bool(message.content.strip() or message.tool_calls or message.attachments)
 
 
-def _asked(message: Message, names: Mapping[str, str], strict: bool) -> ModelRequestPart:
+def _asked(message: Message, names: Mapping[str, str], strict: bool, sees: bool) -> ModelRequestPart:
+    text, files = _with_files(message, sees)
     if message.role == "user":
-        return UserPromptPart(message.content)
+        return UserPromptPart([text, *files] if files else text)
     given = message.tool_call_id or ""
     return ToolReturnPart(
         _tool_name(names.get(given, "")),
-        message.content if message.content.strip() else EMPTY,
+        [text or EMPTY, *files] if files else text or EMPTY,
         _identifier(given, strict),
         outcome="failed" if message.is_error else "success",
     )
+
+
+def _with_files(message: Message, sees: bool) -> tuple[str, list[UserContent]]:
+    """The text of a message and what is attached to it; words in the place of what a model without eyes cannot take."""
+    blind = [one for one in message.attachments if not sees and one.mime.startswith("image/")]
+    seen = [one for one in message.attachments if one not in blind]
+    text = message.content if message.content.strip() else ""
+    words = [f"[{one.name or 'a picture'} ({one.mime}) is attached, and this model cannot see it]" for one in blind]
+    return "\n\n".join(filter(None, [text, *words])), [_file(one) for one in seen]
+
+
+def _file(one: Attachment) -> BinaryContent:
+    return BinaryContent(base64.b64decode(one.data), media_type=one.mime)
 
 
 def _answered(message: Message, strict: bool) -> Iterable[ModelResponsePart]:
@@ -139,7 +169,8 @@ def _as_text(message: Message, calls: Mapping[str, ToolCall]) -> Message:
     if message.role == "tool":
         call = calls.get(message.tool_call_id or "")
         failed = " failed" if message.is_error else ""
-        return Message("user", f"[Tool {call.name if call is not None else ''}{failed}: {message.content}]")
+        text = f"[Tool {call.name if call is not None else ''}{failed}: {message.content}]"
+        return Message("user", text, attachments=message.attachments)
     if message.tool_calls:
         made = (
             f"[I call {call.name} with {json.dumps(call.arguments, ensure_ascii=False)}]" for call in message.tool_calls

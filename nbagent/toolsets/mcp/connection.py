@@ -67,12 +67,12 @@ class Connection:
         self._timeout = timeout
         self._on_idle = on_idle
         self._tools: list[Tool] = []
+        self._changed = False
         self._calls: dict[asyncio.Task[CallToolResult], Call] = {}
         self._quarantine: set[Call] = set()
         self._recoveries: set[asyncio.Task[None]] = set()
-        self.owner = Owner(
-            server, timeout, modes, tap=Tap(self._sent, self._answered), elicit=self._elicit, on_end=on_idle
-        )
+        tap = Tap(self._sent, self._answered, self._noted)
+        self.owner = Owner(server, timeout, modes, tap=tap, elicit=self._elicit, on_end=on_idle)
 
     @property
     def free(self) -> bool:
@@ -110,13 +110,12 @@ class Connection:
             The connection could not be made, or the server does not answer.
         """
         client = await self.owner.connected()
-        if self._calls and self._tools:  # at work for another stream: no reason to doubt or disturb it
+        if self._calls and self._tools and not self._changed:  # at work for another stream: no reason to disturb it
             return self._tools
         limit = min(self._timeout, _RELIST) if self._tools else self._timeout
         try:
             async with asyncio.timeout(limit):
-                self._tools = await _listed(client)
-                return self._tools
+                return await self._list(client)
         except TimeoutError:
             self.owner.end()
             raise ToolsUnavailable(f"MCP server {self._server.name} did not list its tools in {limit:g} s") from None
@@ -124,6 +123,30 @@ class Connection:
             self.owner.end()
             text = self._server.redacted(explained(error))
             raise ToolsUnavailable(f"MCP server {self._server.name} cannot list its tools: {text}") from error
+
+    async def latest(self) -> list[Tool]:
+        """The tools again, asked for anew where the server has said that they are others; else the same list.
+
+        Raises
+        ------
+        ToolError
+            The server does not list them; they stay as they were.
+        """
+        client = self.owner.client
+        if client is None or not self._changed:
+            return self._tools
+        try:
+            async with asyncio.timeout(_RELIST):
+                return await self._list(client)
+        except TimeoutError:
+            raise ToolError(f"server {self._server.name} did not list its tools in {_RELIST:g} s") from None
+        except Exception as error:  # whatever the library raises: a call will tell whether the connection is of use
+            raise ToolError(self._server.redacted(explained(error))) from error
+
+    async def _list(self, client: Client) -> list[Tool]:
+        self._changed = False  # before it is asked: what changes meanwhile is asked for once more
+        self._tools = await _listed(client)
+        return self._tools
 
     async def call(
         self, name: str, arguments: dict[str, Any], call: Call, on_progress: Progress, timeout: float | None
@@ -217,6 +240,9 @@ class Connection:
         for call in (*self._calls.values(), *self._quarantine):
             if call.request_id == request_id:
                 call.answered.set()
+
+    def _noted(self, method: str) -> None:
+        self._changed = self._changed or method == "notifications/tools/list_changed"
 
     # ------------------------------------------------------------ questions
 

@@ -144,7 +144,31 @@ class Owner:
             self._modes[0] = mode
             self.modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
             self._ready.set()
-            await self._close.wait()
+            async with self._listening(client):
+                await self._close.wait()
+
+    @asynccontextmanager
+    async def _listening(self, client: Client) -> AsyncGenerator[None]:
+        """Have a second-era server tell of changes, which it does for those alone that listen; `tap` hears of them."""
+        tools = client.server_capabilities.tools
+        if not (self.modern and tools is not None and tools.list_changed):
+            yield
+            return
+        listening = in_empty_context(self._listen(client))
+        try:
+            yield
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+    async def _listen(self, client: Client) -> None:
+        try:
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    pass
+        except Exception as error:  # the edge of a task: its tools stay as they were listed
+            text = self._server.redacted(explained(error))
+            logger.info("MCP server %s tells of no changes: %s", self._server.name, text)
 
     def _broke_off(self, error: BaseException) -> bool:
         """Whether a process ended by itself when it was asked for the second era."""

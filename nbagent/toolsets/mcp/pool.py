@@ -53,7 +53,7 @@ class Pool:
             threading.Thread(target=_warm_up, name="nbagent-warm-up", daemon=True).start()
         lease = Lease(self, asker)
         try:
-            lease.tools = await lease.renew()
+            await lease.renew()
         except BaseException:
             lease.release()
             raise
@@ -128,8 +128,8 @@ class Lease:
         self._replacing = asyncio.Lock()
         self._released = False
 
-    async def renew(self) -> list[Tool]:
-        """Take a connection that works, in place of the one held; the server's tools.
+    async def renew(self) -> None:
+        """Take a connection that works, in place of the one held, with the server's tools.
 
         Raises
         ------
@@ -140,10 +140,24 @@ class Lease:
             self._give_back()
             self._connection, warm = self._pool.take(self._asker)
             try:
-                return await self._connection.tools()
+                self.tools = await self._connection.tools()
+                return
             except ToolsUnavailable:
                 if not warm:
                     raise
+
+    async def latest(self) -> list[Tool]:
+        """The server's tools as they are now; the same list where nothing has changed.
+
+        Raises
+        ------
+        ToolError
+            The server does not list them.
+        """
+        connection = self._connection
+        if connection is not None and connection.usable:
+            self.tools = await connection.latest()
+        return self.tools
 
     async def call(
         self, name: str, arguments: Mapping[str, Any], context: ToolContext, timeout: float | None

@@ -2,7 +2,8 @@
 
 The `mcp` library drops the answer to a request whose caller has gone, yet the quarantine of a connection ends with
 exactly that answer. So the transport's two streams are wrapped: a call learns the id that its request went out under,
-and an answer is reported by its id, late or not. The wrapped read stream also tells that the server's output has
+and an answer is reported by its id, late or not. A change of the list of tools is noted here, too, where it cannot be
+overtaken by the answer that comes after it. The wrapped read stream also tells that the server's output has
 ended.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mcp_types.jsonrpc import JSONRPCError, JSONRPCRequest, JSONRPCResponse
+from mcp_types.jsonrpc import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 if TYPE_CHECKING:
     from mcp.client._transport import ReadStream, WriteStream
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """Who is told: `sent` of each request, in the context of its sender; `answered` of each answer, by its id."""
+    """Who is told: `sent` of each request, in the context of its sender; `answered` of each answer, by its id; `noted`
+    of each notification, by its method, before whatever the server wrote after it."""
 
     sent: Callable[[JSONRPCRequest], None]
     answered: Callable[[Any], None]
+    noted: Callable[[str], None]
 
 
 class TappedWriter:
@@ -73,8 +76,12 @@ class TappedReader:
 
     async def receive(self) -> SessionMessage | Exception:
         item = await self._inner.receive()
-        if not isinstance(item, Exception) and isinstance(item.message, JSONRPCResponse | JSONRPCError):
+        if isinstance(item, Exception):
+            return item
+        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
             self._tap.answered(item.message.id)
+        elif isinstance(item.message, JSONRPCNotification):
+            self._tap.noted(item.message.method)
         return item
 
     def __aiter__(self) -> TappedReader:

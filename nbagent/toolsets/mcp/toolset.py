@@ -13,7 +13,7 @@ import re
 import weakref
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from nbagent.errors import ConfigError
@@ -56,6 +56,35 @@ class MCPTool:
         return await self._lease.call(self.own_name, arguments, context, self._timeout)
 
 
+class MCPTools(list[Tool]):
+    """The tools that a server lends to one stream, as they were at first; implements `nbagent.ports.ChangingTools`."""
+
+    def __init__(self, toolset: MCPToolset, lease: Lease) -> None:
+        self._toolset = toolset
+        self._lease = lease
+        self._listed = lease.tools
+        self._latest: Sequence[Tool] = self
+        super().__init__(self._made())
+
+    async def current(self) -> Sequence[Tool]:
+        """The tools as they are now; the same object as long as the server has not said otherwise.
+
+        Raises
+        ------
+        ToolError
+            The server does not list them.
+        """
+        listed = await self._lease.latest()
+        if listed is not self._listed:  # a restarted server's list is another, and mostly the same
+            if listed != self._listed:
+                self._latest = self._made()
+            self._listed = listed
+        return self._latest
+
+    def _made(self) -> list[Tool]:
+        return [MCPTool(self._toolset, self._lease, tool) for tool in self._lease.tools]
+
+
 class MCPToolset:
     """The tools of an MCP server, a process that is started or an address; implements `nbagent.ports.Toolset`.
 
@@ -69,6 +98,8 @@ class MCPToolset:
         Its working directory.
     url, headers
         Or the address of a server: MCP over streamable HTTP.
+    transport
+        How the address is reached: ``streamable``, or ``sse`` for a server that knows HTTP with server-sent events alone.
     name
         What users see; made from command or address where None.
     prefix
@@ -83,7 +114,7 @@ class MCPToolset:
     Raises
     ------
     ConfigError
-        Neither or both of command and url are given.
+        Neither or both of command and url are given, or something that is none of what is named here.
 
     Examples
     --------
@@ -104,6 +135,7 @@ class MCPToolset:
         *,
         url: str | None = None,
         headers: Mapping[str, str] | None = None,
+        transport: Literal["streamable", "sse"] = "streamable",
         name: str | None = None,
         prefix: str | None = None,
         trust: bool = False,
@@ -114,6 +146,8 @@ class MCPToolset:
             raise ConfigError(
                 "MCPToolset takes a command (a server to start) or a url (a server to reach), one of them"
             )
+        if transport not in ("streamable", "sse"):
+            raise ConfigError(f"MCPToolset: transport={transport!r}; it is streamable or sse")
         if isinstance(args, str):
             raise ConfigError("MCPToolset: args is a list of strings, one for each argument")
         self.name = name or _guessed(command, args, url)
@@ -129,6 +163,7 @@ class MCPToolset:
             cwd=None if cwd is None else os.fspath(cwd),
             url=url,
             headers=dict(headers or {}),
+            sse=transport == "sse",
         )
         self._pools: _Pools = {}
         weakref.finalize(self, _forgotten, self._pools).atexit = False
@@ -150,7 +185,7 @@ class MCPToolset:
     async def _open(self, asker: Asker) -> AsyncGenerator[Sequence[Tool]]:
         lease = await self._pool().lease(asker)
         try:
-            yield [MCPTool(self, lease, tool) for tool in lease.tools]
+            yield MCPTools(self, lease)
         finally:
             lease.release()
 

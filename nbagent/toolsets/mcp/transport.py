@@ -1,4 +1,5 @@
-"""How a server is reached: a process of its own over stdio, or an address over streamable HTTP.
+"""How a server is reached: a process of its own over stdio, or an address over streamable HTTP, or over the
+older HTTP with server-sent events.
 
 A process is started by mcp's stdio client in a session of its own (Jupyter's interrupts do not reach it) and, on POSIX,
 below `watch`, which ends it and its children when the kernel is gone. What it writes to stderr goes to a bounded buffer
@@ -34,6 +35,7 @@ logger = logging.getLogger("nbagent")
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential", re.IGNORECASE)
 _LAST_WORDS = 0.5  # seconds to wait for what a server says when it ends
+_A_DAY = 86_400.0  # seconds of silence of a stream of events, while which a person may think
 _LINES = 200  # of stderr kept for messages
 
 
@@ -49,6 +51,8 @@ class Server:
         A process; `env` is added to a small safe environment (PATH, HOME …).
     url, headers
         Or an address.
+    sse
+        Whether that is reached over the first era's HTTP with server-sent events.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Server:
     cwd: str | None = None
     url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    sse: bool = False
 
     @property
     def where(self) -> str:
@@ -158,8 +163,13 @@ async def stdio(server: Server, stderr: Stderr) -> AsyncGenerator[TransportStrea
 async def http(server: Server) -> AsyncGenerator[TransportStreams]:
     """The streams of an address."""
     import httpx2
+    from mcp.client.sse import sse_client
     from mcp.client.streamable_http import streamable_http_client
 
+    if server.sse:
+        async with sse_client(server.url or "", dict(server.headers), 30.0, _A_DAY) as streams:
+            yield streams
+        return
     timeout = httpx2.Timeout(30.0, read=None)
     async with httpx2.AsyncClient(headers=dict(server.headers), timeout=timeout) as client:
         async with streamable_http_client(server.url or "", http_client=client) as streams:

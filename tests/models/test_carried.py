@@ -1,0 +1,176 @@
+"""What goes to a provider beside text: pictures of prompts and tools, and the reasoning that it has signed itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from nbagent.agent import Agent
+from nbagent.errors import ConfigError
+from nbagent.events import UserMessage
+from nbagent.models import ProviderModel
+from nbagent.runtime import Runtime
+from nbagent.session import Attachment, Session
+from nbagent.toolsets import pictures
+from tests.models.formats import FORMATS, Call, Chat, Messages, Responses
+from tests.models.server import Reply, provider
+from tests.runtime.support import events_of, scripted
+
+pytestmark = pytest.mark.anyio
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+DATA = base64.b64encode(PNG).decode()
+Format = Chat | Responses | Messages
+
+
+@pytest.fixture(params=FORMATS, ids=lambda spoken: type(spoken).__name__)
+def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Format:
+    """One of the wire formats, with a key for it in the environment."""
+    monkeypatch.setenv(request.param.key_name, "sk-canary-1f0c9a2b7d3e4f56")
+    return request.param
+
+
+def draw() -> bytes:
+    """Draw a dot."""
+    return PNG
+
+
+async def test_a_picture_beside_the_prompt_reaches_the_provider(spoken: Format) -> None:
+    async with provider(Reply(spoken.said(["A dot."]))) as served:
+        runtime = Runtime(Agent("eyes", model=spoken.model(served.url)))
+        attachment = pictures.attached(PNG, "dot.png")
+        events = await events_of(runtime, Session(), "What is it?", attachments=[attachment])
+    assert DATA in json.dumps(served.requests[0])
+    (said,) = [event for event in events if isinstance(event, UserMessage)]
+    assert said.attachments == ({"name": "dot.png", "mime": "image/png", "size": len(PNG)},)
+    assert DATA not in "".join(event.to_json() for event in events)
+
+
+async def test_a_picture_of_a_tool_reaches_the_provider(spoken: Format) -> None:
+    replies = Reply(spoken.said(calls=[Call("call_a", "draw", ["{}"])])), Reply(spoken.said(["A dot."]))
+    session = Session()
+    async with provider(*replies) as served:
+        runtime = Runtime(Agent("painter", model=spoken.model(served.url), tools=[draw]))
+        await events_of(runtime, session, "Draw")
+        again = Session.from_dict(json.loads(session.to_json()))
+        await events_of(runtime, again, "And now?")
+    assert DATA not in json.dumps(served.requests[0])
+    assert DATA in json.dumps(served.requests[1])
+    assert DATA in json.dumps(served.requests[2])  # it is in the session, and survives an export
+    assert [m.attachments for m in session.messages if m.role == "tool"] == [(Attachment("image/png", DATA),)]
+
+
+async def test_a_model_without_eyes_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pydantic_ai.profiles import ModelProfile
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setattr(
+        "pydantic_ai.models.openai.OpenAIChatModel.profile", ModelProfile(supports_image_input=False), raising=True
+    )
+    spoken = Chat()
+    async with provider(Reply(spoken.said(["I see nothing."]))) as served:
+        runtime = Runtime(Agent("blind", model=spoken.model(served.url)))
+        await events_of(runtime, Session(), "Look", attachments=[pictures.attached(PNG, "dot.png")])
+    body = json.dumps(served.requests[0])
+    assert DATA not in body
+    assert "dot.png (image/png) is attached, and this model cannot see it" in body
+
+
+async def test_what_is_too_large_is_told_and_not_sent() -> None:
+    block = {"type": "image", "mimeType": "image/png", "data": "A" * (pictures.LARGEST * 4 // 3 + 8)}
+    assert pictures.of_result([block]) == ((), "not sent to the model, since too large or too many: image/png")
+    found, words = pictures.of_result([{"type": "image", "mimeType": "image/png", "data": DATA}] * 22)
+    assert len(found) == pictures.MOST and "too many" in words
+    with pytest.raises(ValueError, match="5,000,000 at most"):
+        pictures.attached(b"x" * (pictures.LARGEST + 1))
+
+
+async def test_what_is_no_attachment_is_refused() -> None:
+    with pytest.raises(ConfigError, match="str is no Attachment"):
+        Runtime(scripted("hi")).run_stream(Session(), "hi", attachments=["dot.png"])  # type: ignore[list-item]
+
+
+# ---------------------------------------------------------------- signed reasoning
+
+
+def signed_responses(spoken: Responses, calls: list[Call]) -> list[str]:
+    """An answer whose reasoning item is complete and encrypted, before the call."""
+    events = spoken.said(calls=calls, reasoning="hm")
+    item = {
+        "id": "r1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}],
+        "encrypted_content": "s3a1",
+    }  # fmt: skip
+    done = spoken._event("response.output_item.done", output_index=0, item=item)
+    return [*events[:4], done, *events[4:]]
+
+
+async def turn(
+    spoken: Messages | Responses, again: ProviderModel | None = None
+) -> tuple[list[dict[str, Any]], Session]:
+    """A turn of reasoning, a call, and a last word; with `again` another turn by that model. The bodies of all."""
+    calls = [Call("call_a", "draw", ["{}"])]
+    first = (
+        signed_responses(spoken, calls) if isinstance(spoken, Responses) else spoken.said(calls=calls, reasoning="hm")
+    )
+    session = Session()
+    async with provider(Reply(first), Reply(spoken.said(["Done."]))) as served:
+        model = spoken.model(served.url)
+        await events_of(Runtime(Agent("thinker", model=model, tools=[draw])), session, "Think")
+        session = Session.from_dict(json.loads(session.to_json()))
+        if again is not None:
+            await events_of(Runtime(Agent("thinker", model=again, tools=[draw])), session, "Again")
+    return served.requests, session
+
+
+async def test_anthropics_thinking_goes_back_signed_and_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    requests, session = await turn(Messages())
+    (said,) = [message for message in requests[1]["messages"] if message["role"] == "assistant"]
+    assert [block["type"] for block in said["content"]] == ["thinking", "tool_use"]
+    assert (said["content"][0]["thinking"], said["content"][0]["signature"]) == ("hm", "s")
+    assert session.messages[1].reasoning == "hm"
+
+
+async def test_openais_reasoning_goes_back_encrypted_and_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    requests, _ = await turn(Responses())
+    assert "reasoning.encrypted_content" in requests[0]["include"]
+    kinds = [item.get("type") for item in requests[1]["input"]]
+    assert kinds.index("reasoning") + 1 == kinds.index("function_call")
+    assert requests[1]["input"][kinds.index("reasoning")]["encrypted_content"] == "s3a1"
+
+
+async def test_signed_reasoning_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    spoken = Chat()
+    async with provider(Reply(spoken.said(["Me too."]))) as other:
+        await turn(Messages(), again=spoken.model(other.url))
+    body = json.dumps(other.requests[0])
+    assert "call_a" in body
+    assert "hm" not in body and "signature" not in body
+
+
+async def test_signed_reasoning_of_a_message_that_was_changed_stays_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbagent.models.wire import signed
+
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    _, session = await turn(Messages())
+    message = session.messages[1]
+
+    class Home:
+        system, model_name = "anthropic", "claude-haiku-4-5"
+
+    home: Any = Home()
+    assert len(signed.parts(message, home)) == 2
+    message.content = "other words"
+    assert signed.parts(message, home) == ()
+    message.content, message.interrupted = "", True
+    assert signed.parts(message, home) == ()
+    message.interrupted, message.opaque = False, {**(message.opaque or {}), "parts": [{"part_kind": "nonsense"}]}
+    assert signed.parts(message, home) == ()
