@@ -11,8 +11,8 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from nbagent import records
 from nbagent.messages import Attachment as Attachment
@@ -22,6 +22,9 @@ from nbagent.messages import ToolCall as ToolCall
 from nbagent.messages import Usage as Usage
 from nbagent.messages import new_id as new_id
 from nbagent.messages import paired
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 FORMAT = 1
 """The version of what `Session.to_dict` gives."""
@@ -228,6 +231,40 @@ class Result:
 
     def __repr__(self) -> str:
         return f"Result(reason={self.reason!r}, text={self.text!r})"
+
+    def frame(self) -> DataFrame:
+        """The output as a table: a row for each item of a list, a column for each field.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Items that have no fields stand in the column ``value``.
+
+        Raises
+        ------
+        ValueError
+            There is no output.
+        ImportError
+            pandas is not installed.
+        """
+        if self.output is None:
+            raise ValueError("this result has no output; give the agent an output_type=, such as list[City]")
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("Result.frame() needs pandas: pip install pandas") from None
+        output: Any = self.output
+        rows: list[Any] = list(output) if type(output) in (list, tuple, set) else [output]
+        return pandas.DataFrame([_row(row) for row in rows])
+
+
+def _row(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass, a pydantic model or a mapping."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: getattr(value, one.name) for one in fields(value)}
+    if callable(dump := getattr(value, "model_dump", None)):
+        return cast("dict[str, Any]", dump())
+    return dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else {"value": value}
 
 
 def contradiction(session: Session) -> str | None:

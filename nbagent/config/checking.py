@@ -17,6 +17,9 @@ from nbagent.config.shape import Document, Shape
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+HINTS = 100
+"""Problems of a file after which none is told what was probably meant, since comparing words takes time."""
+
 _NOUNS = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -38,7 +41,8 @@ def check(data: dict[str, Any], report: Report) -> Document | None:
         if key in shape.ELSEWHERE:
             report.warning(place, "nbagent does not use this key of docker-agent's; it is left out")
         else:
-            report.warning(place, f"this key is not known and is left out; {meant(key, shape.keys())}")
+            hint = f"; {meant(key, shape.keys())}" if len(report.problems) < HINTS else ""
+            report.warning(place, f"this key is not known and is left out{hint}")
 
     try:
         return Document.model_validate(data, context=unknown)

@@ -99,13 +99,14 @@ class _ChosenTools(list[Tool]):
 
 
 class FunctionsToolset:
-    """Python functions by their dotted paths; implements `nbagent.ports.Toolset`."""
+    """Python functions by their dotted paths, each with `timeout` seconds; implements `nbagent.ports.Toolset`."""
 
-    def __init__(self, name: str, functions: Sequence[str]) -> None:
+    def __init__(self, name: str, functions: Sequence[str], timeout: float = 300.0) -> None:
         from nbagent.toolsets import as_tool
+        from nbagent.toolsets.limits import LimitedTool
 
         self.name = name
-        self._tools = [as_tool(_imported(path)) for path in functions]
+        self._tools = [LimitedTool(as_tool(_imported(path)), timeout) for path in functions]
 
     @asynccontextmanager
     async def open(self, asker: Asker) -> AsyncGenerator[Sequence[Tool]]:
@@ -149,7 +150,8 @@ class Server:
         from nbagent.toolsets import MCPToolset
 
         env = expansion.filled_all(self.given.env, self.where)
-        more: dict[str, Any] = {"name": self.shown, "timeout": self.timeout, "prefix": self.prefix}
+        more: dict[str, Any] = {"name": self.shown, "prefix": self.prefix}
+        more |= {} if self.timeout is None else {"timeout": self.timeout}
         if (remote := self.given.remote) is not None:
             headers = expansion.filled_all(remote.headers, self.where)
             url = expansion.filled(remote.url, self.where)

@@ -84,6 +84,7 @@ class Report:
     mappings: dict[int, Place] = field(default_factory=dict[int, Place])
     problems: list[Problem] = field(default_factory=list[Problem])
     read: list[Path] = field(default_factory=list[Path])
+    _said: set[object] = field(default_factory=set[object], repr=False)
 
     @property
     def folder(self) -> Path:
@@ -101,13 +102,11 @@ class Report:
 
     def error(self, place: Place, message: str) -> None:
         """There is a mistake at `place`, one of whose mistakes is enough."""
-        if not any(known.place == spelled(place) for known in self.errors):
-            self._add("error", place, message)
+        self._add("error", place, message, once=spelled(place))
 
     def warning(self, place: Place, message: str) -> None:
         """Something at `place` is left out."""
-        if not any(known.place == spelled(place) and known.message == message for known in self.problems):
-            self._add("warning", place, message)
+        self._add("warning", place, message, once=(spelled(place), message))
 
     def at(self, line: int, column: int, message: str) -> None:
         """There is a mistake at that line and column, where the file is not even YAML."""
@@ -117,7 +116,10 @@ class Report:
         """The file and the line of `place`, for a message that comes later."""
         return f"{self.file}:{self._mark(place)[0]}"
 
-    def _add(self, level: Level, place: Place, message: str) -> None:
+    def _add(self, level: Level, place: Place, message: str, once: object) -> None:
+        if once in self._said:
+            return
+        self._said.add(once)
         self.problems.append(Problem(str(self.file), *self._mark(place), level, _shown(message), spelled(place)))
 
     def _mark(self, place: Place) -> tuple[int, int]:

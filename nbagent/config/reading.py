@@ -22,9 +22,9 @@ from nbagent.config.problems import Place, Report
 if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node, ScalarNode
 
-LARGEST = 1_000_000
+LARGEST = 500_000
 """Bytes that a file may have."""
-MOST = 50_000
+MOST = 20_000
 """Values that a file may hold, those that aliases repeat counted each time."""
 DEEPEST = 60
 """Levels that it may be nested."""
@@ -37,6 +37,14 @@ _PLAIN = {
     "float": (r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
     "merge": (r"<<", "<"),
 }
+
+
+_TOO_MANY = f"the file holds more than {MOST:,} values; aliases count each time"
+_TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
+
+
+class _Beyond(Exception):
+    """The document is beyond its bounds: why, and where."""
 
 
 class _Refused(Exception):
@@ -83,9 +91,24 @@ def _loader() -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Resolves plain scalars as YAML 1.2 does."""
+        """Resolves plain scalars as YAML 1.2 does, and stops where a document is beyond its bounds.
+
+        Here, since the scanner of a document that is merely refused afterwards takes a minute for a megabyte.
+        """
 
         yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012
+        nodes = depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.nodes += 1
+            self.depth += 1
+            if self.depth > DEEPEST + 1 or self.nodes > 2 * MOST:  # each value has a key at most
+                words = _TOO_DEEP if self.depth > DEEPEST + 1 else _TOO_MANY
+                raise _Beyond(words, cast("Any", self).peek_event().start_mark)
+            try:
+                return cast("Any", super()).compose_node(parent, index)
+            finally:
+                self.depth -= 1
 
     for name, (pattern, first) in _PLAIN.items():
         cast("Any", Loader).add_implicit_resolver(
@@ -104,8 +127,9 @@ def _composed(text: str, report: Report) -> Node | None:
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         line, column = (mark.line + 1, mark.column + 1) if mark else _position(text, getattr(error, "position", 0))
         report.at(line, column, f"this is not YAML: {problem}")
-    except RecursionError:
-        report.error((), "it is nested too deeply")
+    except _Beyond as beyond:
+        words, mark = beyond.args
+        report.at(mark.line + 1, mark.column + 1, words)
     except (ValueError, OverflowError) as error:  # an escape or a directive with a number beyond all bounds
         report.error((), f"this is not YAML: {type(error).__name__}")
     return None
@@ -148,9 +172,9 @@ class _Data:
         if id(node) in self.open:
             self.report.error(place, "an alias stands within what it names, so this has no end")
         elif self.count > MOST:
-            self.report.error((), f"the file holds more than {MOST:,} values; aliases count each time")
+            self.report.error((), _TOO_MANY)
         elif len(self.open) > DEEPEST:
-            self.report.error(place, f"it is nested more than {DEEPEST} levels deep")
+            self.report.error(place, _TOO_DEEP)
         else:
             return
         raise _Refused

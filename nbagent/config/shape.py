@@ -69,8 +69,9 @@ class Shape(BaseModel):
             return cast("Any", data)
         given = cast("dict[str, Any]", data)
         known = set(cls.keys())
-        for key in given.keys() - known:
-            info.context(cls, given, key)
+        for key in given:
+            if key not in known:
+                info.context(cls, given, key)
         return {key: value for key, value in given.items() if key in known}
 
 

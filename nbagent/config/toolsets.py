@@ -38,6 +38,7 @@ ELSEWHERE = frozenset(
     | {"a2a", "lsp", "openapi", "open_url", "model_picker", "scheduler", "rag", "git", "webhook"}
 )
 """Types of docker-agent's that nbagent does not have."""
+_TIMED = ("FilesystemToolset", "ShellToolset", "FetchToolset")
 _CHANGES_NOTHING = ("think", "todo", "user_prompt")
 
 
@@ -75,6 +76,8 @@ class Toolsets:
             return self._server(given, place)
         if given.type == "python":
             return self._functions(given, place)
+        if given.timeout is not None and CLASSES[given.type] not in _TIMED:
+            self.report.warning((*place, "timeout"), f"{given.type} takes no time of its own; it is left out")
         options = self._options(given)
         return ConfiguredToolset(name, "", lambda: _of_class(CLASSES[given.type], options), given.tools)
 
@@ -90,7 +93,7 @@ class Toolsets:
     def _options(self, given: shape.Toolset) -> dict[str, Any]:
         """The keyword arguments of the class."""
         options: dict[str, Any] = {}
-        if given.timeout is not None and given.type in ("shell", "fetch"):
+        if given.timeout is not None and CLASSES[given.type] in _TIMED:
             options["timeout"] = given.timeout
         if given.type == "shell":
             options |= {"env": _Env(given.env, self.report.file.name)} if given.env else {}
@@ -113,7 +116,8 @@ class Toolsets:
             if not all(path.rpartition(":")[::2]):
                 self.report.error((*place, "functions", index), "write it as package.module:name")
         name = given.name or "python"
-        return ConfiguredToolset(name, "", lambda: FunctionsToolset(name, given.functions), given.tools)
+        limit = {} if given.timeout is None else {"timeout": given.timeout}
+        return ConfiguredToolset(name, "", lambda: FunctionsToolset(name, given.functions, **limit), given.tools)
 
     def _server(self, given: shape.MCPServer, place: Place) -> Toolset | None:
         """An MCP server, also one that stands below ``mcps:``."""

@@ -1,8 +1,8 @@
 """Tab completion for nbagent's magics: options, their values, the names of agents and of runs.
 
 `candidates` is pure; `install` makes it a matcher of IPython's completer that suppresses the others, jedi included,
-since to them an agent's prompt is Python. After the agent's name the prompt begins, where `/` and `{` have something to
-complete: the agent's own prompts, and the variables that the prompt would expand.
+since to them an agent's prompt is Python. After the agent's name the prompt begins, where `/`, `{` and `@` have
+something to complete: the agent's own prompts, the variables that the prompt would expand, and files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from nbagent.events import Action
 from nbagent.notebook.names import Names, agent_names, file_names, known_commands
 from nbagent.notebook.parsing import APPROVE, OPTIONS, unquoted
+from nbagent.notebook.prompt.files import names as prompt_files
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nbagent.notebook.workspace import Workspace
 
 _MAGIC = re.compile(r"^\s*(?:[^%\s][^%]*=\s*)?%%?(agent_\w+)\s+(.*)$", re.DOTALL)
+_FILE = re.compile(r"(?:^|[(\[])@([^\s\"'@]*)$")
 _FIELD = re.compile(r"\{(\w*)$")
 _SHORT = {option.short: name for name, option in OPTIONS.items() if option.short}
 
@@ -76,6 +78,8 @@ def candidates(before: str, known: Known) -> tuple[str, list[str]] | None:
     if agent:
         if fragment.startswith("/") and words[-1] == agent:
             return fragment, _starting(fragment, known_commands(unquoted(agent), known.names))
+        if (file := _FILE.search(fragment)) is not None:
+            return file[1], prompt_files(file[1])
         field = _FIELD.search(fragment)
         return (field[1], _starting(field[1], _public(known.names))) if field else (fragment, [])
     if option:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbagent.messages import Attachment
 from nbagent.notebook import names as _names
 from nbagent.notebook.commands import commands_of, spoken
 from nbagent.notebook.names import Names
@@ -31,13 +32,15 @@ class Plan:
     command
         As it was written.
     prompt
-        With the caller's variables filled in; where it named one of the agent's own prompts, that.
+        With the caller's variables and files filled in; where it named one of the agent's own prompts, that.
     runtime
         The agent's, warm.
     answers, model
         What the options name, or None.
     cell
         The execution that asks, where there is one.
+    attachments
+        The pictures and files that the prompt names.
     """
 
     command: RunCommand
@@ -46,6 +49,7 @@ class Plan:
     answers: Mapping[str, Any] | Callable[..., Any] | None
     model: Any
     cell: Cell | None
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def cell_id(self) -> str | None:
@@ -67,9 +71,11 @@ def make_plan(workspace: Workspace, command: RunCommand, names: Names) -> Plan:
         A word stands for nothing, or for the wrong thing.
     """
     declared = _names.find_agent(command.agent, names, workspace.bundled_agent)
+    said = expand(spoken(command.prompt, commands_of(declared)), names)
     return Plan(
         command=command,
-        prompt=expand(spoken(command.prompt, commands_of(declared)), names),
+        prompt=said.text,
+        attachments=said.attachments,
         answers=_names.find_answers(command.answers, names),
         model=_names.find_model(command.model, names),
         runtime=workspace.runtimes.of(command.agent, declared),

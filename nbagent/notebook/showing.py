@@ -213,6 +213,7 @@ class ShownRun(Showing):
                 cell_id=plan.cell_id,
                 execution=plan.execution,
                 model=plan.model,
+                attachments=plan.attachments,
             )
         except ConfigError as error:
             self._output.abandon()

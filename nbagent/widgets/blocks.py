@@ -91,9 +91,10 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class Prompt(Block):
-    """The user's words."""
+    """The user's words, and the names of what is attached to them."""
 
     text: str
+    attached: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

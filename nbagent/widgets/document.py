@@ -171,7 +171,8 @@ class Document:
 
     def _prompt(self, group: Group, event: ev.UserMessage) -> None:
         self._settle(group, event.timestamp)
-        self._add(group, Prompt(next(self._ids), group.id, event.content))
+        attached = tuple(str(one.get("name") or one.get("mime", "")) for one in event.attachments)
+        self._add(group, Prompt(next(self._ids), group.id, event.content, attached))
 
     def _agent(self, group: Group, event: ev.AgentInfo) -> None:
         if group is self.root:

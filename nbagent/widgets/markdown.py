@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BLOCK_LIMIT = 50_000
 """A block of more characters is shown as plain text: no parser should meet it."""
 
+BRACKETS = 200
+"""Brackets that a block may have open at once; the parser's time grows with their square."""
+
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _TAG_NAMES = """
     a b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li mark ol
@@ -145,12 +148,22 @@ def render(source: str, env: dict[str, Any] | None = None) -> str:
         Holds the link definitions met so far; hand the same one to the blocks of one text.
     """
     source = plain(source)
-    if len(source) > BLOCK_LIMIT:
+    if len(source) > BLOCK_LIMIT or _open_brackets(source) > BRACKETS:
         return f'<pre class="nba-code">{html.escape(source)}</pre>'
     safe = sanitise(_parser().render(source, {} if env is None else env))
     return _BETWEEN.sub(r"\1", safe).rstrip("\n")
 
 
+def _open_brackets(text: str) -> int:
+    """The most brackets that are open at once, a little too high where code or escapes hold some."""
+    depth = most = 0
+    for match in _BRACKET.finditer(text):
+        depth = depth + 1 if match[0] == "[" else max(depth - 1, 0)
+        most = max(most, depth)
+    return most
+
+
+_BRACKET = re.compile(r"[\[\]]")
 _BETWEEN = re.compile(r"(</?(?:table|thead|tbody|tr|th|td|ul|ol|li|p|h[1-6]|blockquote|pre|hr|br)\b[^>]*>)\n")
 """Line feeds that mean nothing; in code no such tag stands unescaped."""
 
@@ -266,7 +279,7 @@ def safe_markdown(source: str) -> str:
 def _harmless(block: str) -> bool:
     if "<" not in block and "[" not in block:  # nothing that acts can do without
         return True
-    if len(block) > BLOCK_LIMIT:
+    if len(block) > BLOCK_LIMIT or _open_brackets(block) > BRACKETS:
         return False
     env: dict[str, Any] = {}
     tokens = _raw_parser().parse(block, env)

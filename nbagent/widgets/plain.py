@@ -65,6 +65,8 @@ def _block(block: Block, width: int, paint: _Paint) -> Iterator[str]:
     match block:
         case Prompt():
             yield from (paint("│ " + line, "dim") for line in _wrapped(plain(block.text), width - 2))
+            if block.attached:
+                yield paint(f"│ with {', '.join(plain(name, 80) for name in block.attached)}", "dim")
         case Text():
             yield from _wrapped(plain(block.source.text).strip("\n"), width)
             yield from _cut(block.source.cut, paint)

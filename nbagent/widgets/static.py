@@ -27,6 +27,8 @@ from nbagent.widgets.text import plain
 from nbagent.widgets.wire import result, thinking
 
 _OPEN_LINES = 15
+PROMPT_LINES = 8
+"""Lines of a long prompt that are not folded."""
 _SMALL = 4096
 _TIMES = 1.9
 """The HTML of one text may have so many characters and so many times the text's; with the markdown beside it and the
@@ -55,7 +57,7 @@ def _html_children(group: Group) -> str:
 def _html(block: Block) -> str:
     match block:
         case Prompt():
-            return f'<div class="q" dir="auto">{_text(block.text)}</div>'
+            return _html_prompt(block)
         case Text():
             return f'<div dir="auto">{_in_measure(block)}{_cut(block.source.cut)}</div>'
         case Reasoning():
@@ -84,6 +86,18 @@ def _in_measure(block: Text) -> str:
     if len(rendered) > most:
         rendered = lean(rendered)
     return rendered if len(rendered) <= most else _pre(plain(source))
+
+
+def _html_prompt(prompt: Prompt) -> str:
+    """The user's words; of long ones, with whatever stands below them, the first lines, and all of them folded."""
+    text = plain(prompt.text)
+    lines = text.split("\n")
+    said = _text(text)
+    if len(lines) > _OPEN_LINES:
+        first, rest = "\n".join(lines[:PROMPT_LINES]), "\n".join(lines[PROMPT_LINES:])
+        said = f"{_text(first)}<details><summary>{len(lines):,} lines</summary>{_text(rest)}</details>"
+    attached = f'<div class="t">{_text(", ".join(prompt.attached))}</div>' if prompt.attached else ""
+    return f'<div class="q" dir="auto">{said}{attached}</div>'
 
 
 _NOTE_SIGNS = {"error": "✕", "warning": "!", "info": "·"}
@@ -151,7 +165,7 @@ def _markdown_children(group: Group) -> list[str]:
 def _markdown(block: Block) -> list[str]:
     match block:
         case Prompt():
-            return [_quoted(_escape(plain(block.text)))]
+            return [_quoted(_escape(plain(block.text))), _escape(", ".join(map(plain, block.attached)))]
         case Text():
             return [safe_markdown(block.source.text).strip("\n"), _escape(block.source.cut)]
         case Reasoning():

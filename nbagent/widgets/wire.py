@@ -117,7 +117,7 @@ class Wire:
     def _props(self, block: Block, sent: _Sent) -> dict[str, Any]:
         match block:
             case Prompt():
-                return {"text": plain(block.text)}
+                return {"text": plain(block.text), "attached": [plain(name, 80) for name in block.attached]}
             case Text():
                 return {"code": block.rendered.in_code, "cut": block.source.cut}
             case Reasoning():

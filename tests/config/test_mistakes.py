@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -88,7 +90,7 @@ MISTAKES = {
     'a: "x\\0y"': "a NUL character is not allowed here",
     "<<: 5\nagents: {}": "<< takes a mapping, by an alias",
     "a: " + "[" * 80 + "]" * 80: "nested more than 60 levels deep",
-    "a: " + "[" * 5000: "it is nested too deeply",
+    "a: " + "[" * 5000: "1:64: error: it is nested more than 60 levels deep",
     f"agents: {'9' * 5000}": "is no int",
 }
 
@@ -138,7 +140,7 @@ def test_a_file_of_instructions_is_bounded_too(tmp_path: Path) -> None:
 
 def test_a_file_is_bounded_in_bytes(tmp_path: Path) -> None:
     (problem,) = errors(tmp_path, "a: " + "x" * reading.LARGEST)
-    assert "more than 1,000,000 bytes" in problem.message
+    assert "more than 500,000 bytes" in problem.message
 
 
 @pytest.mark.timeout(20)
@@ -146,7 +148,28 @@ def test_aliases_that_multiply_are_bounded(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     (problem,) = errors(tmp_path, "\n".join(lines))
-    assert "more than 50,000 values" in problem.message
+    assert "more than 20,000 values" in problem.message
+
+
+HARD = {
+    "brackets": "[" * 499_000,
+    "flow": f"a: [{'1,' * 240_000}]",
+    "keys": "\n".join(f"k{n}: v" for n in range(45_000)),
+    "unknown": MINIMAL + "\n".join(f"k{n}: v" for n in range(9_000)),
+    "anchors": "\n".join(f"k{n}: &k{n} 1" for n in range(25_000)),
+    "merges": "k0: &k0 {x: 1}\n" + "\n".join(f"k{n}: &k{n} {{<<: [*k{n - 1}, *k{n - 1}]}}" for n in range(1, 40)),
+    "digits": "a: " + "9" * 499_000,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", HARD)
+def test_a_file_made_to_be_hard_is_read_in_bounded_time(tmp_path: Path, kind: str) -> None:
+    path = written(tmp_path, HARD[kind])
+    begun = time.process_time()
+    assert validate(path)
+    assert time.process_time() - begun < 15
 
 
 def test_a_key_reaches_a_terminal_without_what_would_steer_it(tmp_path: Path) -> None:
@@ -196,6 +219,18 @@ MARKS = [
     "\n  ",
     "|\n",
     "%YAML 9",
+    "\t",
+    "\0",
+    "\ufeff",
+    "\u2028",
+    "2024-01-01T00:00:00Z",
+    "9" * 50,
+    "? ",
+    "!!binary ",
+    "root: ",
+    "<<: *a\n",
+    "${env.",
+    "$",
 ]
 WORDS = st.sampled_from([*KNOWN, *MARKS])
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -256,6 +291,34 @@ def test_values_of_any_kind_in_any_place_raise_nothing_but_a_config_error(tmp_pa
     path = tmp_path / "any.yaml"
     data = {"agents": {"root": {"model": "openai/a"}}, key: value}
     path.write_text(json.dumps(data))
+    assert_only_a_config_error(path)
+
+
+DATA = [data for path in ALL if (data := yaml.safe_load(path.read_text()))]
+
+
+def places_in(data: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [place, *(found for key, value in inner for found in places_in(value, (*place, key)))]
+
+
+def put(data: Any, place: tuple[Any, ...], value: Any) -> Any:
+    if not place:
+        return value
+    changed = dict(data) if isinstance(data, dict) else list(data)
+    changed[place[0]] = put(data[place[0]], place[1:], value)
+    return changed
+
+
+@settings(FUZZ, max_examples=100)
+@given(st.data())
+def test_values_of_any_kind_at_any_place_of_a_good_file_raise_nothing_but_a_config_error(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    good = data.draw(st.sampled_from(DATA))
+    place = data.draw(st.sampled_from(places_in(good)))
+    path = tmp_path / "any.yaml"
+    path.write_text(json.dumps(put(good, place, data.draw(VALUES)), default=str))
     assert_only_a_config_error(path)
 
 

@@ -90,7 +90,7 @@ class Gate(BaseHTTPRequestHandler):
 
     do_GET = do_POST
 
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
 
 

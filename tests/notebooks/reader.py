@@ -45,7 +45,7 @@ def executed(path: Path, *, answer: bool = True) -> NotebookNode:
 
 
 def main(folder: Path) -> None:
-    """Copy the notebooks and the pages beside them into `folder`, each notebook executed; its source stays as written."""
+    """Copy the notebooks and the pages beside them into `folder`, the notebooks executed, their sources as written."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(NOTEBOOKS, folder / NOTEBOOKS.name)
     for page in NOTEBOOKS.parent.glob("*.md"):  # some pages quote these

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
+from typing_extensions import TypedDict
 
 from nbagent.errors import ConfigError, RunError
 from nbagent.runtime import Runtime
@@ -44,6 +46,42 @@ async def test_an_answer_that_never_fits_is_an_error() -> None:
     with pytest.raises(RunError) as caught:
         await Runtime(scripted("a", "b", "c", "d", output_type=City)).run(Session(), "hi")
     assert caught.value.code == "invalid_output"
+
+
+class Town(TypedDict):
+    name: str
+    people: int
+
+
+@pytest.mark.parametrize("kind", [City, Town, create_model("Model", name=(str, ...), people=(int, ...))])
+async def test_a_list_of_them_goes_straight_into_a_table(kind: Any) -> None:
+    text = '[{"name": "Bern", "people": 146000}, {"name": "Ghent", "people": 265000}]'
+    result = await Runtime(scripted(text, output_type=list[kind])).run(Session(), "hi")
+    frame = result.frame()
+    assert list(frame.columns) == ["name", "people"]
+    assert frame.people.sum() == 411_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "output"),
+    [
+        (list[int], "[1, 2]", [1, 2]),
+        (Literal["yes", "no"], '"yes"', "yes"),
+        (int | None, "3", 3),
+        (list[str], "[]", []),
+    ],
+)
+async def test_any_type_that_pydantic_knows_will_do(kind: Any, text: str, output: Any) -> None:
+    result = await Runtime(scripted(text, output_type=kind)).run(Session(), "hi")
+    assert result.output == output
+    items = output if isinstance(output, list) else [output]
+    assert [row["value"] for row in result.frame().to_dict("records")] == items
+
+
+async def test_a_result_without_output_has_no_table() -> None:
+    result = await Runtime(scripted("hello")).run(Session(), "hi")
+    with pytest.raises(ValueError, match="give the agent an output_type="):
+        result.frame()
 
 
 async def test_without_an_output_type_there_is_no_output() -> None:

@@ -120,6 +120,9 @@ class Tools:
             write({"method": "notifications/tools/list_changed"})
         return "changed"
 
+    def flood(self, arguments: dict[str, Any], cancelled: threading.Event) -> str:
+        return "all of it " * 500_000
+
     def seen(self, arguments: dict[str, Any], cancelled: threading.Event) -> str:
         return json.dumps(_seen)
 

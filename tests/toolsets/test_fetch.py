@@ -74,6 +74,8 @@ class Page(BaseHTTPRequestHandler):
                 self.say("text/plain", b"", status=302, location=rest)
             case "round":
                 self.say("text/plain", b"", status=302, location="/round")
+            case "big":
+                self.say("text/plain", b"all of it " * 150_000)
             case "endless":
                 self.say("text/plain", b"x" * 1_000_000, length=1 << 40)
                 self.server.inside.set()

@@ -43,16 +43,16 @@ async def beside(work: Callable[[], str], context: ToolContext) -> ToolResult:
         async with asyncio.timeout(PATIENCE):
             return ToolResult(await run_tool(on_thread, quiet))
     except TimeoutError:
-        _end(threads)
+        end(threads)
         raise ToolError(
             f"This took more than {PATIENCE:.0f} s and was given up: the objects' own code hangs."
         ) from None
     except asyncio.CancelledError:
-        _end(threads)
+        end(threads)
         raise
 
 
-def _end(threads: Sequence[int]) -> None:
+def end(threads: Sequence[int]) -> None:
     """Raise SystemExit, of which a thread dies in silence, at the thread's next bytecode (C API, "Thread state")."""
     for thread in threads:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))

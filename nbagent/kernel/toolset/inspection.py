@@ -24,6 +24,8 @@ MOST = 6_000
 ROWS = 5
 ITEMS = 20
 COLUMNS = 100
+COUNTED = 10_000_000
+"""The most values of which statistics are made, which takes a moment and a copy."""
 _DEPTH = 4
 _TEXT = 300
 
@@ -47,13 +49,17 @@ def inspected(name: str, shell: Any) -> str:
         raise ToolError(f"{name} is not shown: its name looks like that of a secret.")
     value = found[name]
     try:
-        told = f"{name}: {type_name(value)}{measure(value)}\n{_told(value)}"
+        return described(name, value)
     except Exception as error:  # the object's own code
         raise ToolError(
             f"{name} ({type_name(value)}) cannot be shown: its own code raised {type(error).__name__}"
         ) from error
+
+
+def described(name: str, value: Any) -> str:
+    """The value under `name` in words, bounded; raises what the object's own code raises."""
     text = Bounded(MOST)
-    text.add(told)
+    text.add(f"{name}: {type_name(value)}{measure(value)}\n{_told(value)}")
     return text.text
 
 
@@ -130,7 +136,7 @@ def _array(values: Any) -> str:
 
 def _statistics(values: Any) -> list[str]:
     """Least, greatest, mean and spread of numbers, and how many are missing."""
-    if getattr(values.dtype, "kind", "") not in "iuf" or not values.size:
+    if getattr(values.dtype, "kind", "") not in "iuf" or not 0 < values.size <= COUNTED:
         return []
     known = values[values == values]  # NaN is the one number that is not itself
     missing = f", {values.size - known.size:,} missing" if known.size != values.size else ""

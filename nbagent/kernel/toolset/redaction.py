@@ -44,6 +44,11 @@ def redacted(text: str) -> str:
     return _IN_ADDRESS.sub(rf"\1:{HIDDEN}", _KEY.sub(HIDDEN, text))
 
 
+def without_keys(text: str) -> str:
+    """`text` without the keys of providers in it, else as it is: for texts that are the user's own."""
+    return _KEY.sub(HIDDEN, text)
+
+
 def _without_value(match: re.Match[str]) -> str:
     if not looks_secret(match["name"]):
         return match[0]

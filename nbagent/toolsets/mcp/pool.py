@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbagent.errors import ToolError, ToolsUnavailable
 from nbagent.ports import Asker, ToolContext, ToolResult
+from nbagent.toolsets.limits import shortened
 from nbagent.toolsets.mcp.transport import Server
 from nbagent.toolsets.threads import on_daemon
 
@@ -179,7 +180,7 @@ class Lease:
             context.emit_output(f"{text}\n", None)
 
         answer = await connection.call(name, dict(arguments), call, progress, timeout)
-        return to_result(answer)
+        return shortened(to_result(answer), context)
 
     async def _working(self) -> Connection:
         async with self._replacing:

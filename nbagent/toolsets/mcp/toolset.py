@@ -99,7 +99,7 @@ class MCPToolset:
     url, headers
         Or the address of a server: MCP over streamable HTTP.
     transport
-        How the address is reached: ``streamable``, or ``sse`` for a server that knows HTTP with server-sent events alone.
+        How the address is reached: ``streamable``, or ``sse`` for a server that knows the older HTTP with events alone.
     name
         What users see; made from command or address where None.
     prefix
@@ -107,7 +107,8 @@ class MCPToolset:
     trust
         Believe the server's read-only hints: such tools run without approval.
     timeout
-        Seconds that a call may take; the time in which a person is asked does not count. None: no limit.
+        Seconds that a call may take, ten minutes by default; the time in which a person is asked does not count. None:
+        no limit.
     connect_timeout
         Seconds to start and connect.
 
@@ -139,7 +140,7 @@ class MCPToolset:
         name: str | None = None,
         prefix: str | None = None,
         trust: bool = False,
-        timeout: float | None = None,
+        timeout: float | None = 600.0,
         connect_timeout: float = 60.0,
     ) -> None:
         if (command is None) == (url is None):

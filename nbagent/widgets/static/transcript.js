@@ -175,8 +175,18 @@ function state(element, tone, word) {
 const kinds = {
   prompt() {
     const root = el("div", "nba-prompt");
+    const words = el("div", "nba-words");
+    const all = el("button", "nba-all");
+    const attached = el("div", "nba-attached");
     root.dir = "auto";
-    return { root, set: (p) => text(root, p.text) };
+    root.append(words, all, attached);
+    return {
+      root,
+      set(p) {
+        folded(words, all, p.text);
+        attached.replaceChildren(...(p.attached || []).map((name) => el("span", "nba-chip", name)));
+      },
+    };
   },
 
   text() {
