@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 REFERENCE_SERVER := @modelcontextprotocol/server-everything@2026.8.31
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep docs dist clean
+.PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep bare docs dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: build/bench/.installed  ## Measure what the README claims, beside peers
 
 sweep: .venv/.test  ## Interrupt a run at every instruction, in every way (hours; one in K: make sweep SWEEP='--every K')
 	$(BIN)/python tests/benchmarks/interrupts.py $(or $(SWEEP),--full)
+
+bare: .venv/.test  ## Count what a bare install brings: packages and megabytes, below a ceiling
+	$(BIN)/python -m tests.bare
 
 docs: .venv/.docs  ## Build the site: tutorials executed with a reader's answers, pages, reference (build/docs)
 	$(BIN)/python -m tests.notebooks.reader build/site

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbagent import hooks as _hooks
 from nbagent.errors import ConfigError
-from nbagent.models import resolve
+from nbagent.models import DefaultModel, resolve
 from nbagent.permissions import Permissions
 from nbagent.ports import Model, Tool, Toolset
 from nbagent.skills import Skill, check_skills
@@ -37,7 +37,8 @@ class Agent:
         What events, transcripts and other agents call it.
     model
         The name of a provider's model (``openai:gpt-5-mini``; ``local`` needs no key), or a model object such as
-        `nbagent.models.ProviderModel` or `nbagent.models.ScriptedModel`.
+        `nbagent.models.ProviderModel` or `nbagent.models.ScriptedModel`. None: a small model of a provider whose key
+        is set, else ``local`` where that is installed, else one that says what to do.
     instructions
         Standing instructions that the model reads before the conversation.
     description
@@ -86,7 +87,7 @@ class Agent:
         self,
         name: str,
         *,
-        model: Model | str,
+        model: Model | str | None = None,
         instructions: str = "",
         description: str = "",
         tools: Sequence[Tool | Callable[..., Any]] = (),
@@ -110,7 +111,7 @@ class Agent:
         if context_limit is not None and context_limit < 1:
             raise ConfigError(f"agent {name!r}: context_limit={context_limit}; it counts tokens, so at least 1")
         self.name = name
-        self.model = resolve(model)
+        self.model = DefaultModel() if model is None else resolve(model)
         self.instructions = instructions
         self.description = description
         self.tools: tuple[Tool, ...] = tuple(as_tool(given) for given in tools)

@@ -57,7 +57,7 @@ class Attachment:
     """
 
     mime: str
-    data: str
+    data: str = field(repr=False)  # megabytes, which a cell that ends in a message would print
     name: str = ""
 
     @property
@@ -104,7 +104,7 @@ class Message:
     is_error: bool = False
     interrupted: bool = False
     attachments: tuple[Attachment, ...] = ()
-    opaque: dict[str, Any] | None = None
+    opaque: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

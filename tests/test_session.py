@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbagent.messages import CUT_SHORT, paired
-from nbagent.session import Message, Session, Summary, ToolCall, Turn, Usage
+from nbagent.session import Attachment, Message, Session, Summary, ToolCall, Turn, Usage
 from tests.runtime.support import assert_paired
 
 ADD = ToolCall("add", {"a": 1}, "call_1")
@@ -33,6 +33,8 @@ messages = st.builds(
     agent_name=text,
     is_error=st.booleans(),
     interrupted=st.booleans(),
+    attachments=st.lists(st.builds(Attachment, text, text, text), max_size=2).map(tuple),
+    opaque=st.none() | st.dictionaries(text, value, max_size=3),
 )
 
 

@@ -206,6 +206,26 @@ async def test_what_was_said_is_on_no_span_unless_the_environment_wants_it(
     assert json.loads(about(tool)["gen_ai.tool.call.arguments"]) == {"word": "argument"}
 
 
+async def test_of_a_picture_a_span_tells_what_it_is_and_never_its_bytes(
+    spans: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(contents.VARIABLE, "true")
+    data = base64.b64encode(b"\x89PNG\r\n\x1a\n and pixels").decode()
+
+    def draw() -> tuple[bytes, str]:
+        """Draw."""
+        return base64.b64decode(data), "image/png"
+
+    picture = Attachment("image/png", data, "dot.png")
+    await Runtime(calling(draw, {})).run(Session(), "look", attachments=[picture])
+    assert data not in " ".join(span.to_json() for span in spans.get_finished_spans())
+    last = [span for span in spans.get_finished_spans() if span.name.startswith("chat")][-1]
+    asked, _, drawn = json.loads(about(last)["gen_ai.input.messages"])
+    attachment = {"type": "attachment", "mime_type": "image/png", "name": "dot.png", "size": picture.size}
+    assert asked["parts"][1] == attachment
+    assert drawn["parts"][1] == {**attachment, "name": ""}
+
+
 async def refuse(words: str) -> Any:
     """A model that fails."""
     raise ModelError(f"refused: {words}", "rate_limited")

@@ -84,7 +84,7 @@ class _ChosenTools(list[Tool]):
     def __init__(self, tools: Sequence[Tool], names: AbstractSet[str]) -> None:
         self._tools = self._last = tools
         self._names = names
-        self._latest: Sequence[Tool] = self
+        self._latest: Sequence[Tool] | None = None  # not itself, which would be a circle
         super().__init__(self._of(tools))
 
     async def current(self) -> Sequence[Tool]:
@@ -92,7 +92,7 @@ class _ChosenTools(list[Tool]):
         now = await self._tools.current() if isinstance(self._tools, ChangingTools) else self._tools
         if now is not self._last:
             self._last, self._latest = now, self._of(now)
-        return self._latest
+        return self if self._latest is None else self._latest
 
     def _of(self, tools: Sequence[Tool]) -> list[Tool]:
         return [tool for tool in tools if {tool.spec.name, getattr(tool, "own_name", None)} & self._names]

@@ -1,6 +1,7 @@
 """What was said, in the shape that OpenTelemetry's conventions give it: only where the user asked for it on spans.
 
-Prompts, answers, arguments and results are the user's data. They leave the process by a span only if the environment
+Prompts, answers, arguments and results are the user's data, and of pictures and files only name, type and size are ever
+told. They leave the process by a span only if the environment
 has ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`` (or one of the conventions' newer words for spans).
 """
 
@@ -52,7 +53,7 @@ def returned(words: str) -> dict[str, str]:
 def _message(message: Message) -> dict[str, Any]:
     if message.role == "tool":
         part = {"type": "tool_call_response", "id": message.tool_call_id, "response": message.content}
-        return {"role": "tool", "parts": [part]}
+        return {"role": "tool", "parts": [part, *_attached(message)]}
     parts: list[dict[str, Any]] = []
     if message.reasoning:
         parts.append({"type": "reasoning", "content": message.reasoning})
@@ -60,7 +61,14 @@ def _message(message: Message) -> dict[str, Any]:
         parts.append({"type": "text", "content": message.content})
     for call in message.tool_calls:
         parts.append({"type": "tool_call", "id": call.id, "name": call.name, "arguments": call.arguments})
-    return {"role": message.role, "parts": parts}
+    return {"role": message.role, "parts": [*parts, *_attached(message)]}
+
+
+def _attached(message: Message) -> list[dict[str, Any]]:
+    """What is attached, without its bytes: for a part of a kind of one's own the conventions leave the fields open."""
+    return [
+        {"type": "attachment", "mime_type": one.mime, "name": one.name, "size": one.size} for one in message.attachments
+    ]
 
 
 def _definition(tool: ToolSpec) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 Below: `messages`. Above: `results`, `runtime.calls`, and the prompts of `notebook`. It imports no plotting and no
 imaging library: objects are known by their package and their methods. It guarantees that what a message carries stays
-within `MOST` and `LARGEST`, and that words stand for whatever does not.
+within `MOST` and `LARGEST` and is what it says it is (a provider that refuses one picture refuses the conversation from
+then on), and that words stand for whatever does not.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -75,22 +77,36 @@ def of_result(content: Iterable[Mapping[str, Any]]) -> tuple[tuple[Attachment, .
     left: list[str] = []
     for block in content:
         data, mime, name = _embedded(block)
-        if mime not in (*SHOWN, "application/pdf") or not data:
+        if not data:
             continue
-        if len(data) * 3 // 4 > LARGEST or len(found) == MOST:
+        one = _readable(data, name) if len(found) < MOST else None
+        if one is None:
             left.append(name or mime)
         else:
-            found.append(Attachment(mime, data, name))
-    words = f"not sent to the model, since too large or too many: {', '.join(left[:MOST])}" if left else ""
-    return tuple(found), words
+            found.append(one)
+    more = f" and {len(left) - MOST} more" if len(left) > MOST else ""
+    words = f"not sent to the model, since too large, too many, or no picture or PDF: {', '.join(left[:MOST])}{more}"
+    return tuple(found), words if left else ""
+
+
+def _readable(data: str, name: str) -> Attachment | None:
+    """What a tool gave as base64, if it is small enough and of a type that models take, whatever it was called."""
+    if len(data) * 3 // 4 > LARGEST:
+        return None
+    try:
+        raw = base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    mime = mime_of(raw)
+    return attached(raw, name, mime) if mime in (*SHOWN, "application/pdf") else None
 
 
 def _embedded(block: Mapping[str, Any]) -> tuple[str, str, str]:
     """Base64, type and name of what a block carries."""
     match block:
-        case {"type": "image", "data": str() as data, "mimeType": str() as mime}:
-            return data, mime, ""
-        case {"type": "resource", "resource": {"blob": str() as data, "mimeType": str() as mime, **rest}}:
-            return data, mime, str(rest.get("uri", ""))
+        case {"type": "image" | "audio", "data": str() as data, **rest}:
+            return data, str(rest.get("mimeType", "a picture")), ""
+        case {"type": "resource", "resource": {"blob": str() as data, **rest}}:
+            return data, str(rest.get("mimeType", "a file")), str(rest.get("uri", ""))
         case _:
             return "", "", ""

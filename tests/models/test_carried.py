@@ -13,10 +13,11 @@ from nbagent.errors import ConfigError
 from nbagent.events import UserMessage
 from nbagent.models import ProviderModel
 from nbagent.runtime import Runtime
-from nbagent.session import Attachment, Session
+from nbagent.session import Attachment, Message, Session
 from nbagent.toolsets import pictures
 from tests.models.formats import FORMATS, Call, Chat, Messages, Responses
 from tests.models.server import Reply, provider
+from tests.models.test_others import google
 from tests.runtime.support import events_of, scripted
 
 pytestmark = pytest.mark.anyio
@@ -83,11 +84,52 @@ async def test_a_model_without_eyes_is_told_in_words(monkeypatch: pytest.MonkeyP
 
 async def test_what_is_too_large_is_told_and_not_sent() -> None:
     block = {"type": "image", "mimeType": "image/png", "data": "A" * (pictures.LARGEST * 4 // 3 + 8)}
-    assert pictures.of_result([block]) == ((), "not sent to the model, since too large or too many: image/png")
+    found, words = pictures.of_result([block])
+    assert found == () and words.endswith("too large, too many, or no picture or PDF: image/png")
     found, words = pictures.of_result([{"type": "image", "mimeType": "image/png", "data": DATA}] * 22)
     assert len(found) == pictures.MOST and "too many" in words
     with pytest.raises(ValueError, match="5,000,000 at most"):
         pictures.attached(b"x" * (pictures.LARGEST + 1))
+
+
+@pytest.mark.parametrize("data", ["abc", "&&&&", "ünsinn", base64.b64encode(b"<svg/>").decode()])
+@pytest.mark.parametrize("kind", ["image", "audio", "resource"])
+async def test_what_only_claims_to_be_a_picture_does_not_reach_the_provider(data: str, kind: str) -> None:
+    block: dict[str, Any] = {"type": kind, "mimeType": "image/png", "data": data}
+    if kind == "resource":
+        block = {"type": kind, "resource": {"uri": "a://b", "blob": data}}
+    found, words = pictures.of_result([block, {"type": "image", "mimeType": "text/plain", "data": f"{DATA}\n"}])
+    assert found == (Attachment("image/png", DATA),)  # which is one, whatever it was called
+    assert words.endswith(": a://b" if kind == "resource" else ": image/png")
+
+
+async def test_a_request_holds_the_newest_pictures_and_words_for_the_others(
+    spoken: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbagent.models.wire.history.MOST_FILES", 2)
+    session = Session(messages=[Message("user", "look", attachments=(Attachment("image/png", "no base64", "bad"),))])
+    async with provider(*(Reply(spoken.said(["Yes."])) for _ in range(3))) as served:
+        runtime = Runtime(Agent("eyes", model=spoken.model(served.url)))
+        for number in range(3):
+            await events_of(runtime, session, "Look", attachments=[pictures.attached(PNG, f"dot{number}.png")])
+    body = json.dumps(served.requests[2])
+    assert body.count(DATA) == 2 and len(session.messages) == 7
+    assert "dot0.png (image/png) is attached, and it is not sent again" in body
+    assert "dot1.png (image/png) is attached" not in body
+    assert "bad (image/png) is attached, and it cannot be read" in json.dumps(served.requests[0])
+
+
+async def test_groq_is_told_of_a_document_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    async with provider(Reply(Chat().said(["No."]))) as served:
+        runtime = Runtime(Agent("reader", model=ProviderModel("groq:llama-3.3-70b-versatile", base_url=served.url)))
+        await events_of(runtime, Session(), "Read", attachments=[pictures.attached(b"%PDF-1.4", "a.pdf")])
+    assert "a.pdf (application/pdf) is attached, and this model cannot see it" in json.dumps(served.requests[0])
+
+
+def test_a_message_is_printed_without_its_megabytes() -> None:
+    message = Message("user", "look", attachments=(Attachment("image/png", DATA, "dot.png"),), opaque={"parts": [DATA]})
+    assert DATA not in repr(message) and "dot.png" in repr(message)
 
 
 async def test_what_is_no_attachment_is_refused() -> None:
@@ -143,6 +185,20 @@ async def test_openais_reasoning_goes_back_encrypted_and_before_the_call(monkeyp
     kinds = [item.get("type") for item in requests[1]["input"]]
     assert kinds.index("reasoning") + 1 == kinds.index("function_call")
     assert requests[1]["input"][kinds.index("reasoning")]["encrypted_content"] == "s3a1"
+
+
+async def test_geminis_thought_signature_goes_back_with_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    signature = base64.b64encode(b"signed by gemini").decode()
+    call = {"functionCall": {"name": "draw", "args": {}}, "thoughtSignature": signature}
+    session = Session()
+    async with provider(Reply([google(call, True)]), Reply([google({"text": "Done."}, True)])) as served:
+        model = ProviderModel("google:gemini-2.5-flash", base_url=served.url)
+        await events_of(Runtime(Agent("thinker", model=model, tools=[draw])), session, "Think")
+    (part,) = served.requests[1]["contents"][1]["parts"]
+    assert part["functionCall"]["name"] == "draw"
+    assert base64.urlsafe_b64decode(part["thoughtSignature"]) == b"signed by gemini"
+    assert session.messages[1].opaque is not None
 
 
 async def test_signed_reasoning_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,18 @@ async def test_a_session_damaged_on_disk_is_named(tmp_path: Path) -> None:
             await store.load("s")
 
 
+async def test_what_was_written_before_messages_had_attachments_is_read(tmp_path: Path) -> None:
+    session = await kept(path := tmp_path / "sessions.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "UPDATE parts SET body = json_remove(body, '$.attachments', '$.opaque') WHERE kind = 'message'"
+        )
+        connection.commit()
+        assert not connection.execute("SELECT 1 FROM parts WHERE body LIKE '%opaque%'").fetchall()
+    async with SQLiteStore(path) as store:
+        assert await store.load("s") == session
+
+
 async def test_a_file_that_was_taken_away_says_so_before_anything_is_lost(tmp_path: Path) -> None:
     async with SQLiteStore(tmp_path / "sessions.db") as store:
         await spoken(store, session := Session(id="s"))

@@ -40,10 +40,15 @@ def full(session_id: str = "s") -> Session:
     return Session(
         id=session_id,
         messages=[
-            Message("user", "hi"),
+            Message("user", "hi", attachments=(Attachment("text/csv", "YSxi", "ü.csv"), Attachment("image/png", ""))),
             Message("assistant", "I see", reasoning="hm", tool_calls=(call,), agent_name="helper", interrupted=True),
-            Message("tool", "no", tool_call_id=call.id, is_error=True),
-            Message("assistant", "", tool_calls=(bad := ToolCall("x", '{"half', "call_2"),), agent_name="helper"),
+            Message("tool", "no", tool_call_id=call.id, is_error=True, attachments=(Attachment("image/png", "eA=="),)),
+            Message(
+                "assistant",
+                tool_calls=(bad := ToolCall("x", '{"half', "call_2"),),
+                agent_name="helper",
+                opaque={"provider": "p", "parts": [{"signature": "s", "ü": None}]},
+            ),
             Message("tool", "bad", tool_call_id=bad.id),
         ],
         branches=[[Message("user", "before")], [], [Message("user", "x"), Message("assistant", "y")]],

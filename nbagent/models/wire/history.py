@@ -3,12 +3,14 @@
 It guarantees a history that every provider takes, whoever spoke it: calls that could not be read become an object,
 names and identifiers keep to what the strictest API allows, empty texts are left out, and where no tools are declared
 (some APIs then refuse calls) the calls and their results are told as text. Reasoning goes back, as it was signed, to
-the provider that signed it (see `signed`), and to nobody else. Pictures go to models that see; to others their names.
+the provider that signed it (see `signed`), and to nobody else. Pictures go to models that see, the newest as many as a
+request holds; for the others stand words.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import json
 import re
@@ -40,6 +42,10 @@ from nbagent.session import Attachment, Message, ToolCall
 
 SUM_UP = "Write the summary of the conversation so far now."
 EMPTY = "(no output)"
+MOST_FILES = 50
+"""Pictures and files of one request; Anthropic takes 100, Groq fewer, and every one costs tokens at each request."""
+MOST_BYTES = 12_000_000
+"""Bytes of these, 16 MB in base64: Gemini takes requests up to 20 MB, Anthropic up to 32 (their documentation)."""
 
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 _MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
@@ -55,13 +61,13 @@ def messages_of(request: ModelRequest, provider: str, model: Model) -> list[Mode
         said = _told(said)
     names = {call.id: call.name for message in said for call in message.tool_calls}
     strict = provider == "mistral"
-    sees = bool(model.profile.get("supports_image_input", True))
+    sent = _sent(said, provider, model)
     out: list[ModelMessage] = []
     for answered, run in groupby(filter(_says_something, said), lambda message: message.role == "assistant"):
         if answered:
             out.append(_response(list(run), strict, model))
         else:
-            out.append(Asked([_asked(message, names, strict, sees) for message in run]))
+            out.append(Asked([_asked(message, names, strict, sent) for message in run]))
     return out
 
 
@@ -115,8 +121,10 @@ def _says_something(message: Message) -> bool:
     return message.role == "tool" or bool(message.content.strip() or message.tool_calls or message.attachments)
 
 
-def _asked(message: Message, names: Mapping[str, str], strict: bool, sees: bool) -> ModelRequestPart:
-    text, files = _with_files(message, sees)
+def _asked(
+    message: Message, names: Mapping[str, str], strict: bool, sent: Mapping[int, Sequence[UserContent]]
+) -> ModelRequestPart:
+    text, files = _with_files(message, sent)
     if message.role == "user":
         return UserPromptPart([text, *files] if files else text)
     given = message.tool_call_id or ""
@@ -128,17 +136,47 @@ def _asked(message: Message, names: Mapping[str, str], strict: bool, sees: bool)
     )
 
 
-def _with_files(message: Message, sees: bool) -> tuple[str, list[UserContent]]:
-    """The text of a message and what is attached to it; words in the place of what a model without eyes cannot take."""
-    blind = [one for one in message.attachments if not sees and one.mime.startswith("image/")]
-    seen = [one for one in message.attachments if one not in blind]
+def _with_files(message: Message, sent: Mapping[int, Sequence[UserContent]]) -> tuple[str, list[UserContent]]:
+    """The text of a message and what is attached to it; words in the place of what is not sent."""
+    given = sent.get(id(message), ())
     text = message.content if message.content.strip() else ""
-    words = [f"[{one.name or 'a picture'} ({one.mime}) is attached, and this model cannot see it]" for one in blind]
-    return "\n\n".join(filter(None, [text, *words])), [_file(one) for one in seen]
+    words = [one for one in given if isinstance(one, str)]
+    return "\n\n".join(filter(None, [text, *words])), [one for one in given if not isinstance(one, str)]
 
 
-def _file(one: Attachment) -> BinaryContent:
-    return BinaryContent(base64.b64decode(one.data), media_type=one.mime)
+def _sent(messages: Sequence[Message], provider: str, model: Model) -> dict[int, list[UserContent]]:
+    """What stands for the attachments of each message, by its identity: the newest as they are, the others as words."""
+    sent: dict[int, list[UserContent]] = {}
+    number = size = 0
+    for message in reversed(messages):
+        given = sent[id(message)] = list[UserContent]()
+        for one in message.attachments:
+            if not _takes(one, provider, model):
+                given.append(_words(one, "this model cannot see it"))
+            elif number == MOST_FILES or size + one.size > MOST_BYTES:
+                given.append(_words(one, "it is not sent again, since newer ones fill the request"))
+            else:
+                given.append(_file(one))
+                number, size = number + 1, size + one.size
+    return sent
+
+
+def _words(one: Attachment, why: str) -> str:
+    return f"[{one.name or 'a picture'} ({one.mime}) is attached, and {why}]"
+
+
+def _takes(one: Attachment, provider: str, model: Model) -> bool:
+    if one.mime.startswith("image/"):
+        return bool(model.profile.get("supports_image_input", True))
+    # pydantic-ai raises for whatever is no picture at Groq, although its profile says nothing of it
+    return provider != "groq" and bool(model.profile.get("supports_document_input", True))
+
+
+def _file(one: Attachment) -> UserContent:
+    try:
+        return BinaryContent(base64.b64decode(one.data, validate=True), media_type=one.mime)
+    except binascii.Error:  # a session that was written by hand
+        return _words(one, "it cannot be read")
 
 
 def _answered(message: Message, strict: bool) -> Iterable[ModelResponsePart]:

@@ -63,7 +63,7 @@ class MCPTools(list[Tool]):
         self._toolset = toolset
         self._lease = lease
         self._listed = lease.tools
-        self._latest: Sequence[Tool] = self
+        self._latest: Sequence[Tool] | None = None  # not itself: a circle would keep the toolset, and its server, alive
         super().__init__(self._made())
 
     async def current(self) -> Sequence[Tool]:
@@ -79,7 +79,7 @@ class MCPTools(list[Tool]):
             if listed != self._listed:
                 self._latest = self._made()
             self._listed = listed
-        return self._latest
+        return self if self._latest is None else self._latest
 
     def _made(self) -> list[Tool]:
         return [MCPTool(self._toolset, self._lease, tool) for tool in self._lease.tools]
