@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 REFERENCE_SERVER := @modelcontextprotocol/server-everything@2026.8.31
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep bare docs dist clean
+.PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep bare binder docs dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,13 +43,16 @@ check: .venv/.dev  ## Lint, types, layers
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 bench: build/bench/.installed  ## Measure what the README claims, beside peers
-	@for script in tests/benchmarks/[a-z]*.py; do echo "== $$script"; build/bench/bin/python $$script || exit 1; done
+	@for script in $(filter-out %/summary.py,$(wildcard tests/benchmarks/*.py)) tests/benchmarks/summary.py; do echo "== $$script"; build/bench/bin/python $$script || exit 1; done
 
 sweep: .venv/.test  ## Interrupt a run at every instruction, in every way (hours; one in K: make sweep SWEEP='--every K')
 	$(BIN)/python tests/benchmarks/interrupts.py $(or $(SWEEP),--full)
 
 bare: .venv/.test  ## Count what a bare install brings: packages and megabytes, below a ceiling
 	$(BIN)/python -m tests.bare
+
+binder: .venv/.test  ## Build what Binder builds, and run the quickstart there as a visitor does
+	$(BIN)/python -m tests.binder
 
 docs: .venv/.docs  ## Build the site: tutorials executed with a reader's answers, pages, reference (build/docs)
 	$(BIN)/python -m tests.notebooks.reader build/site

@@ -69,7 +69,7 @@ class Agent:
     commands
         Prompts by name, for ``%agent_run AGENT /name``; ``$1``, ``$2`` … in them are the words that follow the name.
     welcome_message
-        What a front end may say before the first turn.
+        What the transcript shows before the first turn of a conversation.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import json
 import logging
@@ -27,7 +28,7 @@ from nbagent.events import ElicitationRequest, StreamStopped, ToolCallConfirmati
 from nbagent.models import ScriptedModel, ToolCall
 from nbagent.ports import TextDelta
 from nbagent.runtime import Runtime, Stream
-from nbagent.session import Session
+from nbagent.session import Attachment, Session
 from nbagent.telemetry import contents, ending, logs, otel
 from nbagent.toolsets import MCPToolset
 from tests import servers

@@ -8,7 +8,7 @@ is cut in mid-word.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from nbagent.errors import ModelError
@@ -19,8 +19,12 @@ from nbagent.runtime.compaction import view
 from nbagent.runtime.failing import as_model_error
 from nbagent.runtime.life import Life
 from nbagent.runtime.toolbox import Toolbox
-from nbagent.session import ToolCall, Usage, new_id
+from nbagent.session import Message, ToolCall, Usage, new_id
 from nbagent.telemetry import Chat
+from nbagent.toolsets.bounded import Bounded
+
+RESULT = 100_000
+"""Characters of a tool's result that a model reads, about 25,000 tokens; the history keeps all of it."""
 
 
 @dataclass(slots=True)
@@ -78,7 +82,7 @@ async def model_call(run: Life, tools: Toolbox, instructions: str) -> Said:
     adapter = run.agent.output_adapter
     messages, summarised = view(run.session)
     request = ModelRequest(
-        messages=tuple(messages),
+        messages=tuple(map(_readable, messages)),
         summarised=tuple(summarised),
         instructions=instructions,
         tools=toolbox.specs(tools),
@@ -91,6 +95,15 @@ async def model_call(run: Life, tools: Toolbox, instructions: str) -> Said:
         finally:
             chat.said(said.usage, said.text, said.calls)
     return said
+
+
+def _readable(message: Message) -> Message:
+    """The message as a model reads it: of a flood that a tool returned, the head and the tail."""
+    if message.role != "tool" or len(message.content) <= RESULT:
+        return message
+    text = Bounded(RESULT)
+    text.add(message.content)
+    return replace(message, content=text.text)
 
 
 async def _listen(run: Life, request: ModelRequest, said: Said, chat: Chat) -> None:

@@ -8,7 +8,8 @@
     ├── shell       a command, watched as it runs
     ├── fetch       a page from the web
     ├── think, todo, user_prompt
-    bounded         of a flood, the head and the tail
+    limits          a time limit, for a tool that has none of its own
+    └── bounded     of a flood, the head and the tail
 
 All implement the Protocols of `nbagent.ports`, which is all that the runtime knows of them. Importing this package
 imports neither pydantic nor mcp: what is heavy is loaded where it is first used.

@@ -9,7 +9,6 @@ then on), and that words stand for whatever does not.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -95,7 +94,7 @@ def _readable(data: str, name: str) -> Attachment | None:
         return None
     try:
         raw = base64.b64decode("".join(data.split()), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
     mime = mime_of(raw)
     return attached(raw, name, mime) if mime in (*SHOWN, "application/pdf") else None

@@ -37,7 +37,7 @@ TRICKLE = 1 / 16
 
 _MUCH = 1000
 
-LARGE = 6000
+LARGE = 2000
 """Bytes from which on a message goes out deflated: a flood's patches shrink to a third."""
 
 

@@ -57,6 +57,8 @@ class Lab:
         The name of the theme.
     app
         ``jupyterlab`` or ``notebook``: the module that serves the pages.
+    python
+        The interpreter of the environment that it is in.
     port
         Set when it runs; the server looks for a free one.
     """
@@ -64,6 +66,7 @@ class Lab:
     folder: Path
     theme: str = "JupyterLab Light"
     app: str = "jupyterlab"
+    python: str = sys.executable
     port: int = 0
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     log: list[str] = field(default_factory=list[str])
@@ -89,7 +92,7 @@ class Lab:
         options = ["--no-browser", "--allow-root", "--ip=127.0.0.1"]
         options += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.notebooks}"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", self.app, *options],
+            [self.python, "-m", self.app, *options],
             env=self._configure(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -123,6 +126,11 @@ class Lab:
             process.kill()
         self._process.wait(5)
         self._reader.join(5)
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
 
     def write(self, name: str, cells: Sequence[str]) -> Path:
         """A new notebook of code cells."""

@@ -17,10 +17,12 @@ Example
 from __future__ import annotations
 
 import copy
+import json
 import os
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -488,7 +490,10 @@ class FrontEnd:
         if data.get("method") == "update":
             model.state.update(_with_buffers(data, message["buffers"]))
         elif data.get("method") == "custom":
-            model.received.append((data.get("content"), [bytes(b) for b in message["buffers"]]))
+            content, buffers = data.get("content"), [bytes(b) for b in message["buffers"]]
+            if content.get("type") == "deflated":  # as the transcript's JavaScript reads it
+                content, buffers = json.loads(zlib.decompress(buffers[0])), []
+            model.received.append((content, buffers))
 
 
 def _with_buffers(data: Mapping[str, Any], buffers: Sequence[Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -56,20 +57,29 @@ def front() -> Iterator[FrontEnd]:
         yield front
 
 
-def _cost(front: FrontEnd, agent: str) -> int:
+def _cost(front: FrontEnd, agent: str) -> tuple[int, int]:
+    """Bytes of the whole cell, and of them those of the live stream: all but the output that is kept."""
     front.drain()
     before = front.bytes["iopub"]
     execution = front.run(f"%agent_run --new {agent} go")
     assert execution.status == "ok", execution.error
     front.drain()
-    return front.bytes["iopub"] - before
+    whole = front.bytes["iopub"] - before
+    updates = [m["content"]["data"] for m in execution.messages if m["msg_type"] == "update_display_data"]
+    kept = json.dumps([data for data in updates if "text/html" in data], ensure_ascii=False)
+    return whole, whole - len(kept.encode())
 
 
-def test_bytes_are_at_most_four_times_the_text_and_grow_with_it(
+def test_bytes_are_at_most_twice_the_text_live_and_four_times_kept_and_grow_with_it(
     front: FrontEnd, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few, many = _cost(front, "few"), _cost(front, "many")
+    (few, few_live), (many, many_live) = _cost(front, "few"), _cost(front, "many")
     with capsys.disabled():
-        print(f"\n16,000 deltas: {many / 64_000:.2f} times the text in bytes; {many / few:.2f} times 4,000")
+        print(
+            f"\n16,000 deltas, times the text in bytes: live {many_live / 64_000:.2f}, whole cell {many / 64_000:.2f};"
+            f" times 4,000: live {many_live / few_live:.2f}, whole cell {many / few:.2f}"
+        )
+    assert many_live <= 2 * 64_000
     assert many <= 4 * 64_000
-    assert many <= 4.4 * few
+    assert many <= 4.3 * few  # an exponent of 1.05
+    assert many_live <= 4.3 * few_live

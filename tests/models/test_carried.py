@@ -6,11 +6,12 @@ import base64
 import json
 from typing import Any
 
+import anyio
 import pytest
 
 from nbagent.agent import Agent
 from nbagent.errors import ConfigError
-from nbagent.events import UserMessage
+from nbagent.events import Event, UserMessage
 from nbagent.models import ProviderModel
 from nbagent.runtime import Runtime
 from nbagent.session import Attachment, Message, Session
@@ -18,7 +19,7 @@ from nbagent.toolsets import pictures
 from tests.models.formats import FORMATS, Call, Chat, Messages, Responses
 from tests.models.server import Reply, provider
 from tests.models.test_others import google
-from tests.runtime.support import events_of, scripted
+from tests.runtime.support import scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +35,13 @@ def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> F
     """One of the wire formats, with a key for it in the environment."""
     monkeypatch.setenv(request.param.key_name, "sk-canary-1f0c9a2b7d3e4f56")
     return request.param
+
+
+async def events_of(runtime: Runtime, session: Session, prompt: str, **options: Any) -> list[Event]:
+    """The events of one turn, within the time that the first import of a provider's library may take."""
+    with anyio.fail_after(60):
+        async with runtime.run_stream(session, prompt, **options) as stream:
+            return [event async for event in stream]
 
 
 def draw() -> bytes:
@@ -107,7 +115,7 @@ async def test_a_request_holds_the_newest_pictures_and_words_for_the_others(
     spoken: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nbagent.models.wire.history.MOST_FILES", 2)
-    session = Session(messages=[Message("user", "look", attachments=(Attachment("image/png", "no base64", "bad"),))])
+    session = Session(messages=[Message("user", "look", attachments=(Attachment("image/png", "kein ünsinn", "bad"),))])
     async with provider(*(Reply(spoken.said(["Yes."])) for _ in range(3))) as served:
         runtime = Runtime(Agent("eyes", model=spoken.model(served.url)))
         for number in range(3):

@@ -49,6 +49,13 @@ def test_a_picture_is_attached(written: str) -> None:
     assert [(one.mime, one.name, one.size) for one in said.attachments] == [("image/png", "a.png", len(PNG))]
 
 
+def test_a_path_in_a_variable_attaches_its_picture_and_no_other_file(folder: Path) -> None:
+    names = {"plot": folder / "plots" / "a.png", "data": folder / "data.csv", "none": Path("none.png")}
+    said = expand("{plot} {data} {none}", names)
+    assert said.text == f"{names['plot']} {names['data']} none.png"
+    assert [(one.mime, one.name) for one in said.attachments] == [("image/png", "a.png")]
+
+
 def test_pdf_is_attached() -> None:
     assert [one.mime for one in expand("@report.pdf", {}).attachments] == ["application/pdf"]
 
@@ -56,7 +63,8 @@ def test_pdf_is_attached() -> None:
 @pytest.mark.parametrize(
     "text",
     ["ada@example.org", "@tool", "use @pytest.fixture and @dataclass", "@ data.csv", "a@data.csv", "@ada: hello",
-     "@plots", "`@data.csv`", "npx @modelcontextprotocol/server-everything"],
+     "@plots", "`@data.csv`", "npx @modelcontextprotocol/server-everything",
+     "@functools.cache", "write to @example.com", "@a.setter"],
 )  # fmt: skip
 def test_what_is_no_file_stays(text: str) -> None:
     assert expand(text, {}).text == text
@@ -69,6 +77,11 @@ def test_what_is_no_file_stays(text: str) -> None:
         ("@./missing", "there is no file ./missing here"),
         ('@"no such file"', "there is no file no such file here"),
         ("@./plots", "./plots is a folder"),
+        ("@missing.parquet", "there is no file missing.parquet here"),
+        ("@missing.yaml", "there is no file missing.yaml here"),
+        ("@.ssh/config", "a file of that name holds secrets"),
+        ("@away", "a file of that name holds secrets"),
+        ("@/proc/self/environ", "a file of that name holds secrets"),
         ("@.env", "a file of that name holds secrets"),
         ("@link", "a file of that name holds secrets"),
         ("@noise.bin", "neither text in UTF-8 nor a picture nor PDF"),
@@ -78,6 +91,9 @@ def test_what_is_no_file_stays(text: str) -> None:
 def test_a_file_that_cannot_be_shown_is_one_clear_line(text: str, why: str, folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     (folder / "link").symlink_to(".env")
+    (folder / ".ssh").mkdir()
+    (folder / ".ssh" / "config").write_text("canary")
+    (folder / "away").symlink_to(".ssh/config")
     with pytest.raises(UsageError, match=why) as raised:
         expand(text, {})
     assert "\n" not in str(raised.value) and "canary" not in str(raised.value)

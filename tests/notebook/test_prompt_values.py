@@ -116,6 +116,15 @@ def test_an_object_whose_own_code_hangs_is_given_up(monkeypatch: pytest.MonkeyPa
         expand("{it}", {"it": Hanging()})
 
 
+def test_an_object_whose_own_code_leaves_is_one_clear_line() -> None:
+    class Leaving:
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    with pytest.raises(UsageError, match="could not be read: SystemExit: 3"):
+        expand("{it}", {"it": Leaving()})
+
+
 def test_a_figure_is_a_picture_beside_the_prompt() -> None:
     from matplotlib.figure import Figure
 

@@ -27,7 +27,7 @@ def quickstart() -> NotebookNode:
     """The quickstart after a run without answers."""
     began = time.monotonic()
     notebook = executed(NOTEBOOKS / "00_quickstart.ipynb", answer=False)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     return notebook
 
 
@@ -87,7 +87,7 @@ def test_a_result_is_echoed_only_where_it_is_asked_for(quickstart: NotebookNode)
 
 def test_a_saved_transcript_needs_no_widget(quickstart: NotebookNode) -> None:
     runs = [cell for cell in quickstart.cells if cell.cell_type == "code" and "%agent_run" in cell.source]
-    assert len(runs) == 4
+    assert len(runs) == 5
     for cell in runs:
         assert [output.output_type for output in cell.outputs] == ["display_data"]
         assert {"text/plain", "text/markdown", "text/html"} <= cell.outputs[0].data.keys()

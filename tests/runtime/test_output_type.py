@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal
 
 import pytest
@@ -76,6 +77,19 @@ async def test_any_type_that_pydantic_knows_will_do(kind: Any, text: str, output
     assert result.output == output
     items = output if isinstance(output, list) else [output]
     assert [row["value"] for row in result.frame().to_dict("records")] == items
+
+
+@pytest.mark.parametrize("kind", [str, Literal["good", "bad"], Enum("Mood", {"GOOD": "good"})])
+async def test_a_text_needs_no_quotes(kind: Any) -> None:
+    result = await Runtime(scripted("good", output_type=kind)).run(Session(), "hi")
+    assert getattr(result.output, "value", result.output) == "good"
+
+
+async def test_a_long_wrong_answer_is_told_in_bounds() -> None:
+    session = Session()
+    wrong = "[" + ",".join(["{}"] * 5000) + "]"
+    await Runtime(scripted(wrong, "[]", output_type=list[City])).run(session, "hi")
+    assert "and 9990 more mistakes" in session.messages[2].content and len(session.messages[2].content) < 2000
 
 
 async def test_a_result_without_output_has_no_table() -> None:

@@ -1,4 +1,4 @@
-"""An MCP server of the `mcp` library that speaks both eras: over stdio, or ``http PORT`` and ``sse PORT`` on loopback."""
+"""An MCP server of the `mcp` library that speaks both eras: over stdio, or ``http PORT``, ``sse PORT`` on loopback."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from nbagent.errors import SessionBusy, StoreError
 from nbagent.events import AgentChoice
 from nbagent.ports import Store
 from nbagent.runtime import Runtime
-from nbagent.session import Message, Session, Summary, ToolCall, Turn, Usage
+from nbagent.session import Attachment, Message, Session, Summary, ToolCall, Turn, Usage
 from nbagent.store import SQLiteStore
 from tests.runtime.support import assert_paired, scripted
 from tests.store.support import begun, called, ended, event, held_back, spoken, stand_of

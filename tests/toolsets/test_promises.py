@@ -18,8 +18,12 @@ import pytest
 
 import nbagent
 from nbagent.errors import ToolError
+from nbagent.models import ToolCall
 from nbagent.ports import Tool
+from nbagent.runtime import Runtime
+from nbagent.session import Message, Session
 from tests.config.support import written
+from tests.runtime.support import scripted
 from tests.servers import first_era
 from tests.toolsets.asking import Card, Person, make_context
 from tests.toolsets.processes import below, end_within
@@ -157,22 +161,24 @@ async def test_a_call_that_is_cancelled_ends_at_once_and_leaves_no_process(kind:
 
 
 @every
-async def test_a_flood_is_bounded_for_the_model(kind: str, house: House) -> None:
+async def test_a_flood_is_bounded_for_the_model_and_whole_in_the_history(kind: str, house: House) -> None:
     case = CASES[kind]
     name, arguments = case.floods
+    read: list[str] = []
+
+    def told(messages: list[Message]) -> str:
+        read.append(messages[-1].content)
+        return "done"
+
     async with house.tools(case.index) as tools:
+        agent = scripted(ToolCall(name, house.filled(arguments)), told, tools=[tools[name]])
+        session = Session()
         with anyio.fail_after(25):
-            result = await tools[name].call(house.filled(arguments), make_context())
-    assert 1_000 < len(result.text) < 120_000
-    assert "all of it" in result.text
-
-
-async def test_what_a_server_says_is_bounded_for_the_model_and_whole_for_the_user(house: House) -> None:
-    card = Card()
-    async with house.tools(3) as tools:
-        result = await tools["flood"].call({}, make_context(card=card))
-    assert "characters are cut here; the user sees the whole" in result.text
-    assert len(card.text) == 5_000_000
+            await Runtime(agent).run(session, "go", approve="all")
+    assert 1_000 < len(read[0]) < 120_000
+    assert "all of it" in read[0]
+    kept = next(message.content for message in session.messages if message.role == "tool")
+    assert kept == read[0] or (len(kept) >= 5_000_000 and "characters are cut here" in read[0])
 
 
 async def test_a_question_to_the_user_waits_and_ends_with_the_run(house: House) -> None:

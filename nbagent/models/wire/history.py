@@ -10,7 +10,6 @@ request holds; for the others stand words.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -61,7 +60,7 @@ def messages_of(request: ModelRequest, provider: str, model: Model) -> list[Mode
         said = _told(said)
     names = {call.id: call.name for message in said for call in message.tool_calls}
     strict = provider == "mistral"
-    sent = _sent(said, provider, model)
+    sent = _sent(said, model)
     out: list[ModelMessage] = []
     for answered, run in groupby(filter(_says_something, said), lambda message: message.role == "assistant"):
         if answered:
@@ -144,14 +143,14 @@ def _with_files(message: Message, sent: Mapping[int, Sequence[UserContent]]) -> 
     return "\n\n".join(filter(None, [text, *words])), [one for one in given if not isinstance(one, str)]
 
 
-def _sent(messages: Sequence[Message], provider: str, model: Model) -> dict[int, list[UserContent]]:
+def _sent(messages: Sequence[Message], model: Model) -> dict[int, list[UserContent]]:
     """What stands for the attachments of each message, by its identity: the newest as they are, the others as words."""
     sent: dict[int, list[UserContent]] = {}
     number = size = 0
     for message in reversed(messages):
         given = sent[id(message)] = list[UserContent]()
         for one in message.attachments:
-            if not _takes(one, provider, model):
+            if not _takes(one, model):
                 given.append(_words(one, "this model cannot see it"))
             elif number == MOST_FILES or size + one.size > MOST_BYTES:
                 given.append(_words(one, "it is not sent again, since newer ones fill the request"))
@@ -165,17 +164,15 @@ def _words(one: Attachment, why: str) -> str:
     return f"[{one.name or 'a picture'} ({one.mime}) is attached, and {why}]"
 
 
-def _takes(one: Attachment, provider: str, model: Model) -> bool:
-    if one.mime.startswith("image/"):
-        return bool(model.profile.get("supports_image_input", True))
-    # pydantic-ai raises for whatever is no picture at Groq, although its profile says nothing of it
-    return provider != "groq" and bool(model.profile.get("supports_document_input", True))
+def _takes(one: Attachment, model: Model) -> bool:
+    kind = "image" if one.mime.startswith("image/") else "document"
+    return bool(model.profile.get(f"supports_{kind}_input", True))
 
 
 def _file(one: Attachment) -> UserContent:
     try:
         return BinaryContent(base64.b64decode(one.data, validate=True), media_type=one.mime)
-    except binascii.Error:  # a session that was written by hand
+    except ValueError:  # a session that was written by hand
         return _words(one, "it cannot be read")
 
 

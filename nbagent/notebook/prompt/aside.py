@@ -22,7 +22,7 @@ def aside(work: Callable[[], T], what: str) -> T:
     Raises
     ------
     UsageError
-        It took too long; the message begins with `what`.
+        It took too long, or ended with what is no Exception (SystemExit); the message begins with `what`.
     """
     outcome: list[Any] = []
     failure: list[BaseException] = []
@@ -39,6 +39,8 @@ def aside(work: Callable[[], T], what: str) -> T:
     if thread.is_alive():
         end([thread.ident] if thread.ident is not None else [])
         raise UsageError(f"{what} takes more than {PATIENCE:.0f} s to be shown: its own code hangs")
+    if failure and not isinstance(failure[0], Exception):  # a repr's SystemExit is no wish of the user's to leave
+        raise UsageError(f"{what} could not be read: {type(failure[0]).__name__}: {failure[0]}")
     if failure:
         raise failure[0]
     return outcome[0]

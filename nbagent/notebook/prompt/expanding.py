@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nbagent.errors import UsageError
@@ -98,6 +99,8 @@ def _looked_up(path: str, names: Mapping[str, Any]) -> rendering.Shown | None:
         value = getattr(value, attribute, _MISSING)
         if value is _MISSING:
             return None
+    if isinstance(value, Path) and (picture := files.picture(value, path)) is not None:
+        return picture
     return rendering.shown(path, value)
 
 

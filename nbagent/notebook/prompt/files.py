@@ -7,7 +7,6 @@ Above: `expanding`, `completion`.
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import re
 import stat
@@ -24,10 +23,21 @@ TEXT = 60_000
 LARGEST_TEXT = 5_000_000
 """Bytes of a text file."""
 _SECRET = re.compile(
-    r"(^\.env(\..*)?$|^\.netrc$|^\.pypirc$|^\.npmrc$|^id_(rsa|dsa|ecdsa|ed25519)$|^credentials(\.json)?$|\.(pem|key|p12|pfx|kdbx)$)",
+    r"(^\.env(\..*)?$|^\.netrc$|^\.pypirc$|^\.npmrc$|^\.pgpass$|^\.git-credentials$|^id_(rsa|dsa|ecdsa|ed25519)(_sk)?$"
+    r"|^credentials(\.json)?$|^\.?dockercfg$|\.(pem|key|p12|pfx|kdbx)$)",
     re.IGNORECASE,
 )
+_SECRET_FOLDERS = {".ssh", ".aws", ".gnupg", ".kube", ".azure"}
+_OF_THE_SYSTEM = (Path("/proc"), Path("/sys"))
+"""Where files hold what the kernel's process has, its environment with its keys too, and tell no size."""
 _EXPLICIT = ("./", "../", "~/", "/")
+_SUFFIXES = frozenset({
+    ".bmp", ".cfg", ".conf", ".csv", ".doc", ".docx", ".gif", ".gz", ".html", ".ini", ".ipynb", ".jpeg", ".jpg",
+    ".json", ".jsonl", ".log", ".md", ".parquet", ".pdf", ".png", ".ppt", ".pptx", ".py", ".rst", ".sql", ".svg",
+    ".tex", ".toml", ".tsv", ".txt", ".webp", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip",
+})  # fmt: skip
+"""Endings that only a file has: `@nothing.csv` is a mistake; `@functools.cache` and `@example.com` are none. A list of
+our own, since the one that `mimetypes` reads is another on each machine, and knows `.com`, `.cache` and `.tree`."""
 
 
 def shown(name: str, written: str, *, certain: bool) -> Shown | None:
@@ -51,7 +61,7 @@ def shown(name: str, written: str, *, certain: bool) -> Shown | None:
         path = Path(name).expanduser()
         status = os.stat(path)
     except (OSError, ValueError, RuntimeError):
-        if certain or name.startswith(_EXPLICIT) or mimetypes.guess_type(name)[0] is not None:
+        if certain or name.startswith(_EXPLICIT) or Path(name).suffix.lower() in _SUFFIXES:
             raise UsageError(
                 f"there is no file {name} here ({written} in the prompt); write a space after the @ if none is meant"
             ) from None
@@ -62,9 +72,22 @@ def shown(name: str, written: str, *, certain: bool) -> Shown | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{name} is no regular file ({written} in the prompt)")
-    if _SECRET.search(path.name) or _SECRET.search(path.resolve().name):
+    if any(_holds_secrets(one) for one in (path.absolute(), path.resolve())):
         raise UsageError(f"{name} is not put into a prompt: a file of that name holds secrets")
     return _read(path, status.st_size, name, written)
+
+
+def picture(path: Path, name: str) -> Shown | None:
+    """The picture that a variable's path leads to, or None where it leads to none."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".gif", ".webp") or not path.is_file():
+        return None
+    found = shown(str(path), f"{{{name}}}", certain=True)
+    return Shown(name, str(path), attachment=found.attachment) if found and found.attachment else None
+
+
+def _holds_secrets(path: Path) -> bool:
+    system = any(path.is_relative_to(folder) for folder in _OF_THE_SYSTEM)
+    return system or bool(_SECRET.search(path.name)) or not _SECRET_FOLDERS.isdisjoint(path.parts)
 
 
 def _read(path: Path, size: int, name: str, written: str) -> Shown:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from nbagent.errors import ToolError, ToolsUnavailable
 from nbagent.ports import Asker, ToolContext, ToolResult
-from nbagent.toolsets.limits import shortened
 from nbagent.toolsets.mcp.transport import Server
 from nbagent.toolsets.threads import on_daemon
 
@@ -180,7 +179,7 @@ class Lease:
             context.emit_output(f"{text}\n", None)
 
         answer = await connection.call(name, dict(arguments), call, progress, timeout)
-        return shortened(to_result(answer), context)
+        return to_result(answer)
 
     async def _working(self) -> Connection:
         async with self._replacing:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import sys
 import time
 import zlib
 from collections.abc import Generator
@@ -21,8 +20,8 @@ from jupyter_client.manager import KernelManager
 
 BOUND = 600.0
 """Seconds that a cell may take."""
-FIRST = b"## F"
-"""The first piece of the text."""
+FIRST = (b"## F", b"<h2>F", b"```p")
+"""The first piece of a text, as it is written or rendered."""
 
 
 @dataclass(slots=True)
@@ -58,7 +57,6 @@ class Traffic:
 def kernel(*sources: str) -> Generator[Counting]:
     """A kernel that has executed `sources`."""
     manager = KernelManager()
-    manager.kernel_cmd = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     manager.start_kernel()
     client = manager.client()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -101,6 +99,8 @@ class Counting:
         asked = self._client.execute(code, user_expressions=wanted)
         size, messages, at = self._drain(asked)
         reply: Any = self._client.get_shell_msg(timeout=BOUND)
+        while reply["parent_header"].get("msg_id") != asked:
+            reply = self._client.get_shell_msg(timeout=BOUND)
         content = reply["content"]
         if content["status"] != "ok":
             raise RuntimeError("\n".join(content.get("traceback", [])))
@@ -116,13 +116,11 @@ class Counting:
         while self._tap.poll(int(max(deadline - time.monotonic(), 0) * 1000)):
             frames = self._tap.recv_multipart()
             start = frames.index(b"<IDS|MSG>") + 2
-            parent = unpack(frames[start + 1])
-            if parent.get("msg_id") != asked:
-                continue  # the tail of the cell before
             size += sum(map(len, frames))
             messages += 1
             header = unpack(frames[start])
-            if header["msg_type"] == "status" and b'"idle"' in frames[start + 3]:
+            ends = header["msg_type"] == "status" and b'"idle"' in frames[start + 3]
+            if ends and unpack(frames[start + 1]).get("msg_id") == asked:
                 return size, messages, at
             if not at and header["msg_type"] != "execute_input" and shows(frames[start + 3 :]):
                 at = time.time()
@@ -132,9 +130,9 @@ class Counting:
 def shows(frames: list[bytes]) -> bool:
     """Whether a message, its deflated buffers included, holds the first piece."""
     for frame in frames:
-        if FIRST in frame:
-            return True
+        content = frame
         with contextlib.suppress(zlib.error):
-            if FIRST in zlib.decompress(frame):
-                return True
+            content = zlib.decompress(frame)
+        if any(first in content for first in FIRST):
+            return True
     return False
