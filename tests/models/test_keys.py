@@ -148,3 +148,41 @@ async def test_a_refused_key_is_one_line_that_says_what_to_set(monkeypatch: pyte
 def test_a_key_that_was_given_is_not_in_the_repr() -> None:
     assert "secret" not in repr(ProviderModel("openai:m", api_key="secret"))
     assert without("a secret b", "secret") == "a [key] b" and without("a", None) == "a"
+
+
+async def test_a_key_in_the_keyring_is_found_after_environment_and_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keyring
+    from keyring.backend import KeyringBackend
+    from keyring.errors import KeyringLocked
+
+    class Ring(KeyringBackend):
+        priority = 1  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+        locked = False
+
+        def get_password(self, service: str, username: str) -> str | None:
+            if self.locked:
+                raise KeyringLocked
+            return "sk-of-the-ring" if (service, username) == ("nbagent", "OPENAI_API_KEY") else None
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            raise NotImplementedError
+
+        def delete_password(self, service: str, username: str) -> None:
+            raise NotImplementedError
+
+    before, ring = keyring.get_keyring(), Ring()
+    keyring.set_keyring(ring)
+    try:
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        (folder / ".env").write_text("")
+        assert read_secrets().key(["OPENAI_API_KEY"]) == "sk-of-the-ring"
+        assert read_secrets().key(["ANTHROPIC_API_KEY_THAT_IS_NOT_SET"]) is None
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+        assert read_secrets().key(["OPENAI_API_KEY"]) == "sk-of-the-environment"
+        monkeypatch.delenv("OPENAI_API_KEY")
+        ring.locked = True
+        assert read_secrets().key(["OPENAI_API_KEY"]) is None
+    finally:
+        keyring.set_keyring(before)
