@@ -43,7 +43,7 @@ check: .venv/.dev  ## Lint, types, layers
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 bench: build/bench/.installed  ## Measure what the README claims, beside peers
-	@for script in $(filter-out %/summary.py,$(wildcard tests/benchmarks/*.py)) tests/benchmarks/summary.py; do echo "== $$script"; build/bench/bin/python $$script || exit 1; done
+	@for script in $(filter-out %/summary.py %/figures.py,$(wildcard tests/benchmarks/*.py)) tests/benchmarks/figures.py tests/benchmarks/summary.py; do echo "== $$script"; build/bench/bin/python $$script || exit 1; done
 
 sweep: .venv/.test  ## Interrupt a run at every instruction, in every way (hours; one in K: make sweep SWEEP='--every K')
 	$(BIN)/python tests/benchmarks/interrupts.py $(or $(SWEEP),--full)
