@@ -28,8 +28,8 @@ page is written from the results (`tests/benchmarks/results/*.json`) by `tests/b
 TAIL = """
 ![Bytes on the wire against the length of the text, for nbagent and three peers](../images/wire.svg)
 
-A transcript of nbagent grows linearly with its text. A display that sends the whole text again for each piece grows with
-its square.
+A transcript of nbagent grows linearly with its text. A display that sends the whole text again for each piece grows
+with its square.
 
 ![Milliseconds from an interrupt to an idle kernel, by what the run was doing](../images/latency.svg)
 

@@ -109,7 +109,7 @@ async def test_approve_all_flipped_between_two_asks() -> None:
 
 async def test_two_asks_with_one_wire_id() -> None:
     """Two servers number their requests alike, each from ``ask-1``; both questions are open, and neither is swapped."""
-    toolsets = [MCPToolset(*servers.first_era(), name=name) for name in ("left", "right")]
+    toolsets = [MCPToolset(*servers.first_era(), name=name, prefix=name) for name in ("left", "right")]
     calls = [ToolCall(f"{name}_ask", {"message": name}) for name in ("left", "right")]
     runtime, session = Runtime(scripted(calls, "done", toolsets=toolsets)), Session()
     try:
