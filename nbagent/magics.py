@@ -48,8 +48,8 @@ HELP = """Run an agent in this cell.
 
 AGENT is the name of a variable that holds an Agent, a Team or a Runtime, or ``demo``, or a file in docker-agent's YAML
 such as ``team.yaml``. PROMPT needs no quotes. In it ``{{name}}`` and ``{{name.attr}}`` become the values of your
-variables, and ``@data.csv`` the file of that name; every other brace, at and dollar stays. ``/name words`` is the prompt
-that the agent keeps under that name.
+variables, and ``@data.csv`` the file of that name; every other brace, at and dollar stays. ``/name words`` is the
+prompt that the agent keeps under that name.
 
 Options, which stand before AGENT:
 
