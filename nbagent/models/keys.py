@@ -17,6 +17,8 @@ KEYRING_SERVICE = "nbagent"
 """The service under which the system's keyring keeps keys, each by the name of its environment variable."""
 LARGEST = 1_000_000
 """Bytes of ``.env`` that are read."""
+SHORTEST = 8
+"""Characters of a key that no word contains by chance."""
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 _QUOTED = re.compile(r"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*(?:#.*)?$""")
@@ -107,5 +109,15 @@ def _in_keyring(names: Iterable[str]) -> str | None:
 
 
 def without(text: str, key: str | None) -> str:
-    """`text` with the key taken out of it."""
-    return text.replace(key, "[key]") if key else text
+    """`text` with the key taken out of it; a short one, as servers that ask for none are given, not out of words.
+
+    Examples
+    --------
+    >>> without("the key x is no maximum", "x")
+    'the key [key] is no maximum'
+    """
+    if not key:
+        return text
+    if len(key) >= SHORTEST:
+        return text.replace(key, "[key]")
+    return re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", "[key]", text)

@@ -54,10 +54,17 @@ PROVIDERS = {
         Provider("openai", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "openai", "openai"),
         Provider("openai-chat", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "openai", "openai"),
         Provider("anthropic", ("ANTHROPIC_API_KEY",), "ANTHROPIC_BASE_URL", "anthropic", "anthropic"),
-        Provider("google", ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "", "google", "gcp.gemini"),
+        Provider("google", ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "GOOGLE_GEMINI_BASE_URL", "google", "gcp.gemini"),
         Provider("groq", ("GROQ_API_KEY",), "GROQ_BASE_URL", "groq", "groq"),
-        Provider("mistral", ("MISTRAL_API_KEY",), "", "mistral", "mistral_ai"),
-        Provider("bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), "", "bedrock", "aws.bedrock", optional_key=True),
+        Provider("mistral", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", "mistral", "mistral_ai"),
+        Provider(
+            "bedrock",
+            ("AWS_BEARER_TOKEN_BEDROCK",),
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+            "bedrock",
+            "aws.bedrock",
+            optional_key=True,
+        ),
         Provider(
             "ollama", ("OLLAMA_API_KEY",), "OLLAMA_BASE_URL", "openai", "ollama", "http://localhost:11434/v1", True
         ),

@@ -150,6 +150,11 @@ def test_a_key_that_was_given_is_not_in_the_repr() -> None:
     assert without("a secret b", "secret") == "a [key] b" and without("a", None) == "a"
 
 
+def test_a_short_key_is_taken_out_where_it_stands_alone_and_words_stay_whole() -> None:
+    assert without("max context: x, 'x' and x.", "x") == "max context: [key], '[key]' and [key]."
+    assert without("keysk-12345678!", "sk-12345678") == "key[key]!"
+
+
 async def test_a_key_in_the_keyring_is_found_after_environment_and_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

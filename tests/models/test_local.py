@@ -25,7 +25,7 @@ from nbagent.session import Session
 from tests.runtime.support import assert_nothing_left, assert_whole
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
-pytest.importorskip("xllamacpp", reason="pip install xllamacpp")
+pytest.importorskip("xllamacpp", reason="pip install xllamacpp", exc_type=ImportError)
 pytest.importorskip("pydantic_ai", reason='pip install "jupyter-nbagent[openai]"')
 
 STORY = "Write a long story about the sea."

@@ -14,7 +14,7 @@ from tests.kernel.frontend import FrontEnd
 from tests.notebook.conftest import kept
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-pytest.importorskip("xllamacpp", reason='pip install "jupyter-nbagent[local]"')
+pytest.importorskip("xllamacpp", reason='pip install "jupyter-nbagent[local]"', exc_type=ImportError)
 pytest.importorskip("pydantic_ai", reason='pip install "jupyter-nbagent[local]"')
 
 SETUP = """

@@ -17,7 +17,7 @@ from nbagent.events import AgentChoice, Error, Event, TokenUsage, ToolCallRespon
 from nbagent.models import ProviderModel
 from nbagent.runtime import Runtime
 from nbagent.session import Session
-from tests.models.formats import Call, Chat, sse
+from tests.models.formats import Call, Chat, Messages, Responses, sse
 from tests.models.server import ProviderServer, Reply, provider, refusal
 from tests.runtime.support import assert_nothing_left, assert_whole
 
@@ -192,3 +192,64 @@ async def test_a_refused_key_says_what_to_set(name: str) -> None:
         events, _ = await turn(ProviderModel(name, base_url=served.url))
     (error,) = [event for event in events if isinstance(event, Error)]
     assert error.code == "auth" and "_API_KEY" in error.message and len(served.requests) == 1
+
+
+def _said(code: str, message: str) -> str:
+    return json.dumps({"error": {"type": "invalid_request_error", "code": code, "message": message}})
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "path", "said"),
+    [
+        ("openai:m", "OPENAI_BASE_URL", "/v1", Responses().said(["Hi."])),
+        ("openai-chat:m", "OPENAI_BASE_URL", "/v1", Chat().said(["Hi."])),
+        ("anthropic:m", "ANTHROPIC_BASE_URL", "", Messages().said(["Hi."])),
+        ("google:m", "GOOGLE_GEMINI_BASE_URL", "", [google({"text": "Hi."}, True)]),
+        ("groq:m", "GROQ_BASE_URL", "", groq("Hi.", False)),
+        ("mistral:m", "MISTRAL_BASE_URL", "", mistral("Hi.", False)),
+        ("bedrock:m", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "", converse("Hi.", False)),
+        ("ollama:m", "OLLAMA_BASE_URL", "/v1", ollama("Hi.", False)),
+    ],
+)
+async def test_each_provider_is_reached_at_the_address_that_its_variable_names(
+    name: str, variable: str, path: str, said: list[str | bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-a-test")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key-of-a-test")
+    async with provider(Reply(said)) as served:
+        monkeypatch.setenv(variable, served.url + path)
+        events, session = await turn(ProviderModel(name))
+    assert session.messages[-1].content == "Hi.", [event for event in events if isinstance(event, Error)]
+    assert len(served.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body"),
+    [
+        ("openai-chat:m", "/v1", _said("context_length_exceeded", "This model's maximum context length is 9 tokens.")),
+        ("openai:m", "/v1", _said("context_length_exceeded", "Your input exceeds the context window of this model.")),
+        ("anthropic:m", "", _said("", "prompt is too long: 208310 tokens > 200000 maximum")),
+        ("anthropic:m", "", _said("", "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000")),
+        ("groq:m", "", _said("context_length_exceeded", "Please reduce the length of the messages or completion.")),
+        ("openai-chat:m", "/v1", _said("", "the request exceeds the available context size, try increasing it")),
+        ("ollama:m", "/v1", _said("", "input length exceeds maximum context length")),
+        ("google:m", "", json.dumps({"error": {
+            "code": 400, "status": "INVALID_ARGUMENT",
+            "message": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        }})),
+        ("mistral:m", "", json.dumps({
+            "object": "error", "type": "invalid_request_prompt", "code": "3051",
+            "message": "Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
+        })),
+        ("bedrock:m", "", json.dumps({"message": "Input is too long for requested model."})),
+    ],
+)  # fmt: skip
+async def test_a_conversation_that_is_too_long_is_known_by_each_providers_own_words(
+    name: str, path: str, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")  # short ones are common where none is asked for
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
+    async with provider(Reply([body], 400, {"x-amzn-errortype": "ValidationException"})) as served:
+        events, _ = await turn(ProviderModel(name, base_url=served.url + path, retries=0))
+    assert [event.code for event in events if isinstance(event, Error)] == ["context_exceeded"], events
+    assert len(served.requests) == 1

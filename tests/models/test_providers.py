@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Literal
 
 import anyio
+import psutil
 import pytest
 
 from nbagent.agent import Agent
@@ -131,6 +135,26 @@ async def test_a_429_is_waited_out_as_long_as_it_asks(spoken: Format, monkeypatc
     assert "slow down; asking again in 1.0 s" in of(events, Warning)[0].message
 
 
+async def test_a_429_is_waited_out_until_the_date_that_it_names(
+    spoken: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbagent.models.provided.FIRST_WAIT", 100)
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    waited: list[float] = []
+    sleep = anyio.sleep
+
+    async def noted(seconds: float) -> None:
+        waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("nbagent.models.provided.anyio.sleep", noted)
+    busy = refusal(429, "slow down", "rate_limit_error", retry_after=date)
+    async with provider(busy, Reply(spoken.said(["Hi."]))) as served:
+        events = await heard(Runtime(agent(spoken, served)), Session())
+    assert reason(events) == "completed" and len(served.requests) == 2
+    assert "asking again in" in of(events, Warning)[0].message and 0 < max(waited) <= 30
+
+
 async def test_a_429_that_asks_for_an_hour_is_an_error_at_once(spoken: Format) -> None:
     async with provider(refusal(429, "slow down", "rate_limit_error", retry_after="3600")) as served:
         events = await heard(Runtime(agent(spoken, served)), Session())
@@ -224,6 +248,51 @@ async def test_a_cancelled_run_closes_the_connection_at_once(spoken: Format) -> 
                 await served.hung_up.wait()
     assert anyio.current_time() - begun < 0.25
     assert_nothing_left(runtime, session)
+
+
+@pytest.mark.parametrize("then", ["mute", "stall"])
+async def test_a_run_cancelled_while_nothing_comes_closes_the_connection_at_once(
+    spoken: Format, then: Literal["mute", "stall"]
+) -> None:
+    pieces = [] if then == "mute" else spoken.said(["Half"], stop="none")
+    async with provider(Reply(pieces, then=then)) as served:
+        runtime, session = Runtime(agent(spoken, served)), Session()
+        with anyio.fail_after(60):
+            async with runtime.run_stream(session, "hi") as stream:
+                await served.asked.wait()
+                begun = anyio.current_time()
+                stream.cancel()
+                await served.hung_up.wait()
+                assert anyio.current_time() - begun < 0.25
+    assert_nothing_left(runtime, session)
+    assert len(served.requests) == 1
+
+
+async def test_a_run_cancelled_while_it_connects_ends_at_once(spoken: Format) -> None:
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)  # and is never accepted from: once its queue is full, a connection is not made
+        for client in (first, second):
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        runtime, session = Runtime(Agent("helper", model=spoken.model(url))), Session()
+        with anyio.fail_after(60):
+            async with runtime.run_stream(session, "hi") as stream:
+                while connecting(full.getsockname(), but=second.getsockname()) == 0:
+                    await anyio.sleep(0.005)
+                begun = anyio.current_time()
+                stream.cancel()
+                while connecting(full.getsockname(), but=second.getsockname()):
+                    await anyio.sleep(0.005)
+                assert anyio.current_time() - begun < 0.25
+        assert_nothing_left(runtime, session)
+
+
+def connecting(to: tuple[str, int], but: tuple[str, int]) -> int:
+    """How many connections of this process are being made to an address, one set aside."""
+    made = psutil.Process().net_connections("tcp")
+    return sum(one.status == psutil.CONN_SYN_SENT and one.raddr == to and one.laddr != but for one in made)
 
 
 async def test_a_summary_is_asked_without_tools_and_with_the_calls_told_as_text(spoken: Format) -> None:
