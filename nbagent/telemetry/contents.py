@@ -1,8 +1,8 @@
 """What was said, in the shape that OpenTelemetry's conventions give it: only where the user asked for it on spans.
 
 Prompts, answers, arguments and results are the user's data, and of pictures and files only name, type and size are ever
-told. They leave the process by a span only if the environment
-has ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`` (or one of the conventions' newer words for spans).
+told. They leave the process by a span only if the environment has
+``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`` (or one of the conventions' newer words for spans).
 """
 
 from __future__ import annotations

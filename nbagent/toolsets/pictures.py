@@ -34,14 +34,21 @@ def mime_of(data: bytes) -> str:
     return next((mime for start, mime in _SIGNATURES.items() if data.startswith(start)), "application/octet-stream")
 
 
+def figure(value: object) -> bytes | None:
+    """The PNG of a matplotlib figure, which has no method of IPython's to show itself; else None."""
+    if isinstance(value, type) or not type(value).__module__.startswith("matplotlib.") or not hasattr(value, "savefig"):
+        return None
+    buffer = io.BytesIO()
+    cast("Any", value).savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
 def drawn(value: object) -> bytes | None:
     """A figure or picture as PNG or JPEG: one of matplotlib's, or an object that shows itself as one; else None."""
     if isinstance(value, type):
         return None
-    if type(value).__module__.startswith("matplotlib.") and hasattr(value, "savefig"):
-        buffer = io.BytesIO()  # a figure of matplotlib has no method of IPython's to show itself
-        cast("Any", value).savefig(buffer, format="png", bbox_inches="tight")
-        return buffer.getvalue()
+    if (picture := figure(value)) is not None:
+        return picture
     for name in ("_repr_png_", "_repr_jpeg_"):
         if callable(method := getattr(type(value), name, None)):
             made = method(value)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from nbagent.ports import ToolContext, ToolResult
-from nbagent.toolsets.pictures import drawn, mime_of
+from nbagent.toolsets.pictures import figure, mime_of
 
 _DATA = (Mapping, list, tuple, set, frozenset, int, float, complex, enum.Enum, datetime.date, datetime.time,
          datetime.timedelta, decimal.Decimal, uuid.UUID)  # fmt: skip
@@ -65,7 +65,7 @@ def _image(data: bytes, mime: str) -> dict[str, Any]:
 
 
 def _of_object(value: object, context: ToolContext) -> ToolResult:
-    picture = drawn(value) if type(value).__module__.startswith("matplotlib.") else None
+    picture = figure(value)
     if picture is not None:
         return _of_bytes(picture, "image/png")
     bundle = _bundle(value)
