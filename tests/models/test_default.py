@@ -8,7 +8,7 @@ import pytest
 
 from nbagent.agent import Agent
 from nbagent.events import AgentChoice, AgentInfo, Warning
-from nbagent.models import default
+from nbagent.models import default, local
 from nbagent.models.providers import PROVIDERS
 from nbagent.runtime import Runtime
 from nbagent.session import Session
@@ -29,8 +29,8 @@ def keyless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     """As if these were not installed."""
-    found = default.find_spec
-    monkeypatch.setattr(default, "find_spec", lambda name: None if name in modules else found(name))
+    found = local.find_spec
+    monkeypatch.setattr(local, "find_spec", lambda name: None if name in modules else found(name))
 
 
 def test_a_key_that_is_set_decides_and_counts_at_once(monkeypatch: pytest.MonkeyPatch, keyless: Path) -> None:
