@@ -10,6 +10,9 @@ from typing import Any
 
 from nbagent.models import ProviderModel
 
+KEY = "sk-canary-1f0c9a2b7d3e4f56"
+"""The key that a test's provider gets, and that is to be seen nowhere else."""
+
 
 @dataclass
 class Call:
@@ -240,4 +243,5 @@ class Messages:
         return [tool["name"] for tool in body.get("tools") or ()]
 
 
-FORMATS = (Chat(), Responses(), Messages())
+Format = Chat | Responses | Messages
+FORMATS: tuple[Format, ...] = (Chat(), Responses(), Messages())

@@ -16,7 +16,7 @@ from nbagent.models import ProviderModel
 from nbagent.runtime import Runtime
 from nbagent.session import Attachment, Message, Session
 from nbagent.toolsets import pictures
-from tests.models.formats import FORMATS, Call, Chat, Messages, Responses
+from tests.models.formats import KEY, Call, Chat, Format, Messages, Responses
 from tests.models.server import Reply, provider
 from tests.models.test_others import google
 from tests.runtime.support import scripted
@@ -27,14 +27,6 @@ PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 DATA = base64.b64encode(PNG).decode()
-Format = Chat | Responses | Messages
-
-
-@pytest.fixture(params=FORMATS, ids=lambda spoken: type(spoken).__name__)
-def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Format:
-    """One of the wire formats, with a key for it in the environment."""
-    monkeypatch.setenv(request.param.key_name, "sk-canary-1f0c9a2b7d3e4f56")
-    return request.param
 
 
 async def events_of(runtime: Runtime, session: Session, prompt: str, **options: Any) -> list[Event]:
@@ -77,7 +69,7 @@ async def test_a_picture_of_a_tool_reaches_the_provider(spoken: Format) -> None:
 async def test_a_model_without_eyes_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     from pydantic_ai.profiles import ModelProfile
 
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(
         "pydantic_ai.models.openai.OpenAIChatModel.profile", ModelProfile(supports_image_input=False), raising=True
     )
@@ -128,7 +120,7 @@ async def test_a_request_holds_the_newest_pictures_and_words_for_the_others(
 
 
 async def test_groq_is_told_of_a_document_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROQ_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("GROQ_API_KEY", KEY)
     async with provider(Reply(Chat().said(["No."]))) as served:
         runtime = Runtime(Agent("reader", model=ProviderModel("groq:llama-3.3-70b-versatile", base_url=served.url)))
         await events_of(runtime, Session(), "Read", attachments=[pictures.attached(b"%PDF-1.4", "a.pdf")])
@@ -178,7 +170,7 @@ async def turn(
 
 
 async def test_anthropics_thinking_goes_back_signed_and_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     requests, session = await turn(Messages())
     (said,) = [message for message in requests[1]["messages"] if message["role"] == "assistant"]
     assert [block["type"] for block in said["content"]] == ["thinking", "tool_use"]
@@ -187,7 +179,7 @@ async def test_anthropics_thinking_goes_back_signed_and_before_the_call(monkeypa
 
 
 async def test_openais_reasoning_goes_back_encrypted_and_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     requests, _ = await turn(Responses())
     assert "reasoning.encrypted_content" in requests[0]["include"]
     kinds = [item.get("type") for item in requests[1]["input"]]
@@ -196,7 +188,7 @@ async def test_openais_reasoning_goes_back_encrypted_and_before_the_call(monkeyp
 
 
 async def test_geminis_thought_signature_goes_back_with_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GOOGLE_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("GOOGLE_API_KEY", KEY)
     signature = base64.b64encode(b"signed by gemini").decode()
     call = {"functionCall": {"name": "draw", "args": {}}, "thoughtSignature": signature}
     session = Session()
@@ -210,8 +202,8 @@ async def test_geminis_thought_signature_goes_back_with_the_call(monkeypatch: py
 
 
 async def test_signed_reasoning_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     spoken = Chat()
     async with provider(Reply(spoken.said(["Me too."]))) as other:
         await turn(Messages(), again=spoken.model(other.url))
@@ -223,7 +215,7 @@ async def test_signed_reasoning_goes_to_nobody_else(monkeypatch: pytest.MonkeyPa
 async def test_signed_reasoning_of_a_message_that_was_changed_stays_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     from nbagent.models.wire import signed
 
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-1f0c9a2b7d3e4f56")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
     _, session = await turn(Messages())
     message = session.messages[1]
 

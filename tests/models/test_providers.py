@@ -30,13 +30,11 @@ from nbagent.models import ScriptedModel
 from nbagent.ports import ModelRequest
 from nbagent.runtime import Runtime
 from nbagent.session import Message, Session, ToolCall
-from tests.models.formats import FORMATS, Call, Chat, Messages, Responses, sse
+from tests.models.formats import KEY, Call, Format, Messages, sse
 from tests.models.server import ProviderServer, Reply, provider, refusal
 from tests.runtime.support import assert_nothing_left, assert_whole
 
 pytestmark = pytest.mark.anyio
-KEY = "sk-canary-1f0c9a2b7d3e4f56"
-Format = Chat | Responses | Messages
 
 
 @dataclass
@@ -44,13 +42,6 @@ class Sum:
     """An output type."""
 
     total: int
-
-
-@pytest.fixture(params=FORMATS, ids=lambda spoken: type(spoken).__name__)
-def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Format:
-    """One of the wire formats, with a key for it in the environment."""
-    monkeypatch.setenv(request.param.key_name, KEY)
-    return request.param
 
 
 async def heard(runtime: Runtime, session: Session, prompt: str = "hi") -> list[Event]:
