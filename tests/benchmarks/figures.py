@@ -7,10 +7,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -37,32 +35,27 @@ The bars are medians of 200 interrupts, the thin lines reach to the worst. Below
 """
 
 
-def results(name: str) -> dict[str, Any]:
-    """What a benchmark wrote."""
-    return json.loads((summary.RESULTS / f"{name}.json").read_text())
-
-
 def plot_wire(path: Path) -> None:
     """Bytes against characters, both logarithmic."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for name, runs in results("wire")["subjects"].items():
+    for name, runs in summary.read("wire")["subjects"].items():
         points = sorted((one["text"], one["size"]) for one in runs["full speed"].values())
         axes.loglog(*zip(*points, strict=True), marker="o", label=name, linewidth=2.5 if name == "nbagent" else 1.2)
     texts = [4_000, 64_000]
     axes.loglog(texts, texts, linestyle=":", color="grey", label="the text itself")
     axes.set(xlabel="characters of text", ylabel="bytes on the wire")
     axes.legend(frameon=False)
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def plot_latency(path: Path) -> None:
     """Medians as bars, the worst as lines."""
     from matplotlib.figure import Figure
 
-    states = results("latency")["milliseconds"]
+    states = summary.read("latency")["milliseconds"]
     figure = Figure(figsize=(7, 0.4 * len(states) + 1), layout="constrained")
     axes = figure.subplots()
     for place, (state, found) in enumerate(reversed(states.items())):
@@ -71,7 +64,7 @@ def plot_latency(path: Path) -> None:
         axes.plot([found["median"], found["worst"]], [place, place], color=colour, linewidth=1, marker="|")
     axes.set_yticks(range(len(states)), list(reversed(states)))
     axes.set(xlabel="milliseconds")
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:

@@ -14,14 +14,15 @@ from typing import Any
 RESULTS = Path(__file__).with_name("results")
 
 
-def _read(name: str) -> dict[str, Any]:
+def read(name: str) -> dict[str, Any]:
+    """What the benchmark of that name wrote; nothing where it never ran."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def wire() -> list[tuple[str, str, str]]:
     """The wire: what is measured, ours, the peer's."""
-    found = _read("wire")
+    found = read("wire")
     if not found:
         return []
     ours, chatlas = (
@@ -45,7 +46,7 @@ def wire() -> list[tuple[str, str, str]]:
 
 def latency() -> list[tuple[str, str, str]]:
     """From an interrupt to an idle kernel."""
-    states = _read("latency").get("milliseconds", {})
+    states = read("latency").get("milliseconds", {})
     bare = {state: figures for state, figures in states.items() if state.startswith("no nbagent")}
     medians = [figures["median"] for state, figures in states.items() if state not in bare]
     if not medians:
@@ -58,7 +59,7 @@ def latency() -> list[tuple[str, str, str]]:
 
 def throughput() -> list[tuple[str, str, str]]:
     """Deltas through the runtime."""
-    found = _read("throughput").get("at once", {})
+    found = read("throughput").get("at once", {})
     if not found:
         return []
     return [
@@ -71,7 +72,7 @@ def main() -> None:
     for what, ours, theirs in [*throughput(), *wire(), *latency()]:
         print(f"{what:50}{ours:>14}   {theirs}")
     for name in ("throughput", "wire", "latency"):
-        about = _read(name)
+        about = read(name)
         facts = [f"{key} {about[key]}" for key in ("date", "python", "machine", "ipykernel", "load") if key in about]
         print(f"{name}: {', '.join(facts)}")
 
