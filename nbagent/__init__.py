@@ -6,7 +6,7 @@ runs.
 
 The house, lowest floor first; each module imports only what stands above it in this list:
 
-    errors, events                      the exceptions, in one tree; what happened, as facts
+    plaintext, errors, events           text made plain; the exceptions, in one tree; what happened, as facts
     records, messages, session          dataclasses as JSON; what is said; a conversation
     ports, boundary, processes          where the layers meet; where user code runs; commands that end with us
     schema, permissions, skills         what counts as an answer; what may run; instructions kept in folders

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nbagent.plaintext import plain
+
 
 def _parser() -> argparse.ArgumentParser:
     from nbagent._version import __version__
@@ -62,7 +64,7 @@ def _validate(files: Sequence[Path], strict: bool) -> int:
     for file in files:
         problems = config.validate(file)
         for problem in problems:
-            print(problem)
+            print(plain(str(problem)))
         errors = sum(problem.level == "error" for problem in problems)
         bad = bad or bool(errors) or (strict and bool(problems))
         if not errors:

@@ -17,12 +17,14 @@
 
 Closed by you and broken by others are different: a stream that you cancel ends with a reason, never with an exception.
 `Interrupted` stands apart, outside `Exception`: an interrupt that reached user code on the loop's thread.
-This module imports nothing of nbagent.
+Their words may be a server's or a provider's, so they reach a screen as plain text. Below: `plaintext`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from nbagent.plaintext import plain
 
 if TYPE_CHECKING:
     from nbagent.session import Result
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 class NbagentError(Exception):
     """The root: catch it to catch whatever nbagent raises on purpose."""
+
+    def __str__(self) -> str:
+        """The message, without what could move a cursor, hide, or turn the reading around."""
+        return plain(super().__str__())
 
 
 class ConfigError(NbagentError):

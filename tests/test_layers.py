@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "nbagent"
 
 ORDER = (
-    {"_install", "_version", "errors", "events"},
+    {"_install", "_version", "errors", "events", "plaintext"},
     {"records", "messages", "session", "ports", "boundary", "processes"},
     {"schema", "permissions", "skills"},
     {"hooks", "models", "toolsets"},

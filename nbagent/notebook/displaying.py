@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from nbagent.notebook.ground import Cell
+from nbagent.plaintext import plain
 
 Document = Mapping[str, Any]
 """MIME types and data, as a notebook keeps them."""
@@ -61,7 +62,8 @@ def within(cell: Cell | None) -> Generator[None]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> Document:
-    """Rows under a head, as text/plain and text/html; `empty` where there are none."""
+    """Rows under a head, as text/plain and text/html, made plain; `empty` where there are none."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     if not rows:
         return {"text/plain": empty, "text/html": f"<p>{escape(empty)}</p>"}
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]

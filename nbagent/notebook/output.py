@@ -20,6 +20,7 @@ from nbagent.notebook.attendance import PATIENCE, Flag
 from nbagent.notebook.displaying import Document, View
 from nbagent.notebook.printing import Printing, may_print
 from nbagent.notebook.questions import Place
+from nbagent.notebook.versions import Beside, Versions
 
 if TYPE_CHECKING:
     from nbagent.notebook.plan import Plan
@@ -53,58 +54,8 @@ class Output(Protocol):
         ...
 
 
-GROWTH = 1.25
-"""A text output is sent again when it has grown by this factor: all its versions together are then 5 times the last."""
-SLOWEST = 2.0
-"""Seconds after which it is sent again however little it grew."""
-QUICKEST = 0.2
-"""Seconds between two versions, at least."""
-
-
-class _Versions:
-    """Sends a growing text again and again, ever less often: the bytes of all versions stay linear in the last.
-
-    Parameters
-    ----------
-    version
-        The document as it stands.
-    send
-        Takes a version that is worth it.
-    """
-
-    def __init__(self, version: Callable[[], Document], send: Callable[[Document], None]) -> None:
-        self._version = version
-        self._send = send
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._size = 0
-        self._sent = self._loop.time()
-
-    def touch(self) -> None:
-        """The text has grown."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(QUICKEST, self._look)
-
-    def stop(self) -> None:
-        """No further version is sent."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        self._timer = None
-        version = self._version()
-        size = len(version["text/markdown"])
-        now = self._loop.time()
-        if size < GROWTH * self._size and now - self._sent < SLOWEST:
-            self.touch()
-            return
-        self._size, self._sent = size, now
-        self._send({kind: value for kind, value in version.items() if kind != "text/html"})
-
-
 class WidgetOutput:
-    """The live transcript; text beside it where no page has shown it in time.
+    """The live transcript, with text beside it; more of that where no page has shown it in time.
 
     Parameters
     ----------
@@ -122,7 +73,14 @@ class WidgetOutput:
         agent = plan.runtime.agent
         self._transcript = Transcript(on_stop=stop, agent=agent.name, model=agent.model.name)
         self._views: list[View] = []
-        self._versions = _Versions(self._transcript.bundle, self._send_beside)
+        self._versions = Versions(self._transcript.bundle, self._send_unseen)
+        self._beside = Beside(
+            self._transcript.texts,
+            self._transcript.bundle,
+            self._send_beside,
+            self._transcript.ready.is_set,
+            lambda: self._transcript.steady,
+        )
         self._patience = asyncio.get_running_loop().time() + PATIENCE
         self._printing = Printing(plan, self._transcript.ready.is_set, _to_stdout) if may_print(plan) else None
 
@@ -141,8 +99,7 @@ class WidgetOutput:
         await self._transcript.on_event(event)
         if self._printing is not None:
             self._printing.take(event)
-        else:
-            self._touch()
+        self._touch()
 
     def display(self) -> None:
         """Show it in the cell that runs now."""
@@ -156,30 +113,37 @@ class WidgetOutput:
     async def finish(self) -> Document:
         """Replace every view by the document, before the widget's models close, so that no cell is empty in between."""
         self._versions.stop()
+        self._beside.stop()
         if self._printing is not None:
             self._printing.finish()
         return await self._transcript.finish(self._replace)
 
     def abandon(self) -> None:
         """Close the models."""
+        self._beside.stop()
         if self._printing is not None:
             self._printing.finish()
         self._transcript.close()
 
     def _touch(self) -> None:
-        """The text has grown, for a front end without widgets."""
-        if not self._transcript.ready.is_set() and asyncio.get_running_loop().time() > self._patience:
+        """The text has grown."""
+        self._beside.touch()
+        unseen = not self._transcript.ready.is_set() and self._printing is None
+        if unseen and asyncio.get_running_loop().time() > self._patience:
             self._versions.touch()
 
     def _replace(self, document: Document) -> None:
         for view in self._views:
             view.replace(document)
 
-    def _send_beside(self, version: Document) -> None:
+    def _send_unseen(self, version: Document) -> None:
         """Give text to a front end without widgets; the widget stays, for a page that is only slow."""
         if not self._transcript.ready.is_set():
-            view = {"version_major": 2, "version_minor": 0, "model_id": self._transcript.widget.model_id}
-            self._replace({**version, "application/vnd.jupyter.widget-view+json": view})
+            self._send_beside(version)
+
+    def _send_beside(self, version: Document) -> None:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._transcript.widget.model_id}
+        self._replace({**version, "application/vnd.jupyter.widget-view+json": view})
 
 
 class MarkdownOutput:
@@ -201,7 +165,7 @@ class MarkdownOutput:
         agent = plan.runtime.agent
         self._blocks = Blocks(agent=agent.name, model=agent.model.name)
         self._views: list[View] = []
-        self._versions = _Versions(self._bundle, self._replace)
+        self._versions = Versions(self._bundle, self._replace)
 
     async def on_event(self, event: Event) -> None:
         """Take one event; a new version is sent when it is worth it."""

@@ -88,8 +88,12 @@ def _raise_in(thread: threading.Thread) -> None:
 # ---------------------------------------------------------------- the three kinds of question
 
 
-async def ask(event: ElicitationRequest | ToolCallConfirmation | MaxIterationsReached, read: ReadLine) -> Answer:
+async def ask(event: ElicitationRequest | ToolCallConfirmation | MaxIterationsReached, read_line: ReadLine) -> Answer:
     """Put the question; the end of the input (Ctrl-D) is the answer cancel."""
+
+    def read(prompt: str) -> Awaitable[str]:  # whatever a prompt quotes, also of an error
+        return read_line(_plain(prompt))
+
     try:
         if isinstance(event, ElicitationRequest):
             return await _elicit(event, read)

@@ -68,7 +68,7 @@ def _of_object(value: object, context: ToolContext) -> ToolResult:
     picture = figure(value)
     if picture is not None:
         return _of_bytes(picture, "image/png")
-    bundle = _bundle(value)
+    bundle = bundle_of(value)
     png = bundle.get("image/png")
     if isinstance(png, bytes):  # a picture: the model gets it as well, and its block is what the card shows
         return ToolResult(_text(value), content=(_image(png, "image/png"),))
@@ -90,7 +90,7 @@ def _json(value: Any) -> str:
     return to_json(value, fallback=str, bytes_mode="base64").decode()
 
 
-def _bundle(value: object) -> dict[str, Any]:
+def bundle_of(value: object) -> dict[str, Any]:
     """The object's own displays by MIME type; one that fails shows nothing, as in IPython."""
     if isinstance(value, type):
         return {}

@@ -98,6 +98,13 @@ class Prompt(Block):
 
 
 @dataclass(slots=True, eq=False)
+class Drawn(Block):
+    """What a renderer of the user's own made of an event: a MIME bundle."""
+
+    bundle: Mapping[str, Any]
+
+
+@dataclass(slots=True, eq=False)
 class Text(Block):
     """The agent's text, as markdown; `done` once nothing can follow."""
 
@@ -135,6 +142,8 @@ class Card(Block):
         What the running tool printed; `displays` are the MIME bundles that it displayed.
     result
         What the model reads.
+    drawn
+        A renderer of the user's own has drawn the result, as the last of the displays.
     """
 
     call_id: str
@@ -148,6 +157,7 @@ class Card(Block):
     output: Printed = field(default_factory=lambda: Printed(CARD_SHOWN))
     displays: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     result: Growing = field(default_factory=lambda: Growing(CARD_SHOWN))
+    drawn: bool = False
 
     @property
     def over(self) -> bool:

@@ -12,12 +12,12 @@ Below: `events`, `blocks`, `words`. Above: `wire`, `static`, `plain`, `transcrip
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from nbagent import events as ev
 from nbagent.widgets import words
-from nbagent.widgets.blocks import Block, Card, Footer, Group, Note, Prompt, Question, Reasoning, Text
+from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.media import of_content
 
 B = TypeVar("B", bound=Block)
@@ -74,6 +74,22 @@ class Document:
     def note(self, text: str, *, level: str = "info", next: str = "") -> None:
         """Add a line that no event tells, such as how many messages a re-run left for a branch."""
         self._note(self.root, level, text, next)
+
+    def card(self, event: ev.ToolCallResponse) -> Card | None:
+        """The card of a call that has ended."""
+        return self._cards.get((self._group(event).id, event.tool_call_id))
+
+    def draw(self, event: ev.Event, bundle: Mapping[str, Any]) -> None:
+        """Show what a renderer of the user's own made of an event that was applied: on a call's card, else below."""
+        card = self.card(event) if isinstance(event, ev.ToolCallResponse) else None
+        if card is None:
+            group = self._group(event)
+            self._settle(group, event.timestamp)
+            self._add(group, Drawn(next(self._ids), group.id, bundle))
+            return
+        card.displays.append(bundle)
+        card.drawn = True
+        self._touch(card)
 
     def question(self, question_id: str) -> Question | None:
         """The block of a question, once it was asked."""

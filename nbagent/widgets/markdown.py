@@ -1,12 +1,12 @@
 """Markdown of a model becomes HTML that is safe to show, one finished block at a time.
 
 Model output is untrusted, and what nbagent displays counts as trusted in Jupyter. So raw HTML in markdown is shown as
-text, remote images become their URL as text (loading one could carry a secret out), links open nothing but http, https
-and mailto, and all HTML, this module's own included, passes nh3 with no style, no id, no data attribute and no class
-but those that highlighting needs. The one door to markdown-it-py, pygments and nh3.
+text, remote images become their URL as text (loading one could carry a secret out; see `images`), links open nothing
+but http, https and mailto, and all HTML, this module's own included, passes nh3 with no style, no id, no data attribute
+and no class but those that highlighting needs. The one door to markdown-it-py, pygments and nh3.
 
 A growing text is cut where a block is certainly over (`splitter`), so that each block is rendered once.
-Below: `text`, `splitter`. Above: `blocks`, `media`, `wire`, `static`.
+Below: `text`, `splitter`, `images`. Above: `blocks`, `media`, `wire`, `static`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from nbagent.widgets.images import shown
 from nbagent.widgets.splitter import Splitter
 from nbagent.widgets.text import plain
 
@@ -151,7 +152,7 @@ def render(source: str, env: dict[str, Any] | None = None) -> str:
     if len(source) > BLOCK_LIMIT or _open_brackets(source) > BRACKETS:
         return f'<pre class="nba-code">{html.escape(source)}</pre>'
     safe = sanitise(_parser().render(source, {} if env is None else env))
-    return _BETWEEN.sub(r"\1", safe).rstrip("\n")
+    return shown(_BETWEEN.sub(r"\1", safe).rstrip("\n"))
 
 
 def _open_brackets(text: str) -> int:
@@ -269,11 +270,29 @@ class Rendered:
 def safe_markdown(source: str) -> str:
     """Markdown that is harmless in a front end that trusts it: a block that holds more than safe links is escaped.
 
-    Raw HTML, images, unsafe links and link definitions (they could complete a link elsewhere) count as more.
+    Raw HTML, images, unsafe links and link definitions (they could complete a link elsewhere) count as more. A long one
+    is put into a fence instead, as is any that is too long for a parser: a front end may have a slow one.
     """
     splitter = Splitter()
     blocks = splitter.feed(plain(source)) + splitter.close()
-    return "\n\n".join((block if _harmless(block) else _escaped(block)).strip("\n") for block in blocks)
+    return "\n\n".join(_safe(block).strip("\n") for block in blocks)
+
+
+def _safe(block: str) -> str:
+    if len(block) <= BLOCK_LIMIT and _harmless(block):
+        return block
+    return _escaped(block) if len(block) <= _ESCAPED else fenced(block)
+
+
+_ESCAPED = 4000
+"""A block of more characters is not escaped sign by sign: JupyterLab reads it for headings, in quadratic time."""
+
+
+def fenced(text: str) -> str:
+    """`text` as a block of code that it cannot leave."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text.rstrip()}\n{fence}"
 
 
 def _harmless(block: str) -> bool:

@@ -36,6 +36,11 @@ def as_html(bundle: Mapping[str, Any]) -> str:
     return f'<pre class="nba-pre">{html.escape(as_text(bundle))}</pre>'
 
 
+def is_picture(bundle: Mapping[str, Any]) -> bool:
+    """Whether `as_html` shows it as an image."""
+    return any(kind in bundle for kind in IMAGES)
+
+
 def as_text(bundle: Mapping[str, Any]) -> str:
     """The plain text of a MIME bundle, or its types where it has none."""
     for kind in ("text/plain", "text/markdown"):

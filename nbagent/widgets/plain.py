@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from nbagent.events import AgentChoice, Event
 from nbagent.widgets import media, words
-from nbagent.widgets.blocks import Block, Card, Footer, Group, Note, Prompt, Question, Reasoning, Text
+from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
 from nbagent.widgets.text import plain
 
@@ -42,11 +42,12 @@ def terminal(document: Document, *, width: int = WIDTH, color: bool = False) -> 
     return "\n".join(lines).strip("\n")
 
 
-def abridged(text: str) -> str:
+def abridged(text: str, limit: int = LONG) -> str:
     """`text`, or its beginning and end where it is long: a notebook keeps the whole as HTML and markdown beside it."""
-    if len(text) <= LONG:
+    if len(text) <= limit:
         return text
-    head, tail = text[: LONG * 2 // 3].rpartition("\n")[0], text[-LONG // 3 :].partition("\n")[2]
+    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
+    head, tail = head.rpartition("\n")[0] or head, tail.partition("\n")[2] or tail
     return f"{head}\n\n… {len(text) - len(head) - len(tail):,} characters more …\n\n{tail}"
 
 
@@ -67,6 +68,8 @@ def _block(block: Block, width: int, paint: _Paint) -> Iterator[str]:
             yield from (paint("│ " + line, "dim") for line in _wrapped(plain(block.text), width - 2))
             if block.attached:
                 yield paint(f"│ with {', '.join(plain(name, 80) for name in block.attached)}", "dim")
+        case Drawn():
+            yield from _wrapped(media.as_text(block.bundle), width)
         case Text():
             yield from _wrapped(plain(block.source.text).strip("\n"), width)
             yield from _cut(block.source.cut, paint)

@@ -19,10 +19,11 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from nbagent.events import AgentChoice, AgentChoiceReasoning, Event, StreamStopped
+from nbagent.events import AgentChoice, AgentChoiceReasoning, Event, StreamStopped, ToolCallResponse
+from nbagent.widgets import renderers
 from nbagent.widgets.assets import packed
 from nbagent.widgets.document import Document
-from nbagent.widgets.static import bundle
+from nbagent.widgets.static import bundle, texts
 from nbagent.widgets.wire import Wire
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Transcript:
         Display it with a display handle; closed by `finish`.
     ready
         Set once a front end's script shows the transcript.
+    steady
+        Whether a page keeps the view as it is when the text beside it in the output changes.
     document
         What is shown.
     """
@@ -68,6 +71,7 @@ class Transcript:
     def __init__(self, *, on_stop: Callable[[], None], agent: str = "", model: str = "") -> None:
         self.document = Document(agent=agent, model=model)
         self.ready = asyncio.Event()
+        self.steady = False
         self.widget: Any = _widget_class()()
         self._on_stop = on_stop
         self._wire = Wire(self.document)
@@ -83,6 +87,8 @@ class Transcript:
     async def on_event(self, event: Event) -> None:
         """Take one event: change the document, and schedule a frame."""
         self.document.apply(event)
+        if (name := renderers.wanted(event)) is not None:
+            await self._draw(name, event)
         if isinstance(event, StreamStopped):
             self._flush()
         elif isinstance(event, AgentChoice | AgentChoiceReasoning):
@@ -90,6 +96,23 @@ class Transcript:
             self._schedule(FRAME if self._waiting >= _MUCH else TRICKLE)
         else:
             self._schedule(FRAME)
+
+    async def _draw(self, name: str, event: Event) -> None:
+        """Have the user's own renderer draw the event; where it fails, what is shown already stays, with a word."""
+        told: Any = event
+        if isinstance(event, ToolCallResponse) and name == event.name:
+            card = self.document.card(event)
+            arguments = card.arguments if card is not None else ""
+            told = renderers.Call(
+                name, arguments, event.response, event.content, event.state, event.duration, event.agent_name
+            )
+        try:
+            bundle = await renderers.drawn(name, told)
+        except renderers.RendererFailed as failure:
+            self.document.note(f"The renderer of {name} failed: {failure}.", level="warning")
+            return
+        if bundle is not None:
+            self.document.draw(event, bundle)
 
     def note(self, text: str, *, level: str = "info", next: str = "") -> None:
         """Add a line that no event tells."""
@@ -124,6 +147,10 @@ class Transcript:
     def bundle(self) -> dict[str, str]:
         """The transcript so far as ``text/html``, ``text/markdown`` and ``text/plain``."""
         return bundle(self.document)
+
+    def texts(self) -> dict[str, str]:
+        """The transcript so far as ``text/markdown`` and ``text/plain``."""
+        return texts(self.document)
 
     def close(self) -> None:
         """Close the widget's models; idempotent."""
@@ -166,7 +193,7 @@ class Transcript:
             self._send(patch)
         if self._asked:
             self._asked = False
-            self._send(self._wire.whole())
+            self._send({**self._wire.whole(), "model": self.widget.model_id})
         self._last = self._loop.time()
         self._waiting = 0
 
@@ -186,6 +213,8 @@ class Transcript:
             self._on_stop()
         elif kind == "ready":
             self._on_loop(self.ready.set)
+        elif kind == "steady":
+            self._on_loop(lambda: setattr(self, "steady", True))
         elif kind == "sync":
             self._on_loop(lambda: self._sync(bool(message.get("plain"))))
 

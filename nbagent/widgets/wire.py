@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbagent.widgets import media, words
-from nbagent.widgets.blocks import Block, Card, Footer, Group, Note, Prompt, Question, Reasoning, Text
+from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
 from nbagent.widgets.text import plain
 
@@ -118,6 +118,8 @@ class Wire:
         match block:
             case Prompt():
                 return {"text": plain(block.text), "attached": [plain(name, 80) for name in block.attached]}
+            case Drawn():
+                return {"html": media.as_html(block.bundle)}
             case Text():
                 return {"code": block.rendered.in_code, "cut": block.source.cut}
             case Reasoning():
@@ -152,13 +154,15 @@ class Wire:
 
 
 _KINDS: dict[type[Block], str] = {
-    Prompt: "prompt", Text: "text", Reasoning: "think", Card: "card", Question: "ask", Note: "note", Group: "group",
-    Footer: "foot",
+    Prompt: "prompt", Drawn: "drawn", Text: "text", Reasoning: "think", Card: "card", Question: "ask", Note: "note",
+    Group: "group", Footer: "foot",
 }  # fmt: skip
 
 
 def result(card: Card) -> str:
-    """The result to show; nothing where the output already says the same."""
+    """The result to show; nothing where the output already says the same, or a renderer has drawn it."""
+    if card.drawn:
+        return ""
     text = plain(card.result.text)
     return "" if text.strip() == plain(card.output.text).strip() else text
 

@@ -147,3 +147,11 @@ def test_markdown_that_could_act_is_escaped(text: str) -> None:
     assert escaped.startswith("Fine.\n\n")
     assert text not in escaped
     assert inspect(render(escaped)).text == f"Fine.{text}"
+
+
+@pytest.mark.parametrize("text", ["<b>raw</b> `x` " * 1000, "`a`|b " * 20_000, "```\n" + "<b>\n" * 20_000])
+def test_a_long_block_is_given_to_no_other_parser(text: str) -> None:
+    marked = safe_markdown(text)
+    fence = marked.partition("\n")[0]
+    assert set(fence) == {"`"} and marked.endswith(f"\n{fence}")
+    assert fence not in marked[len(fence) : -len(fence)]

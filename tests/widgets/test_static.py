@@ -9,6 +9,7 @@ import pytest
 
 from nbagent import events as ev
 from nbagent.widgets.document import Document
+from nbagent.widgets.flat import flat
 from nbagent.widgets.plain import PlainTranscript, terminal
 from nbagent.widgets.static import as_html, as_markdown, bundle
 from tests.widgets.telling import HOSTILE, Teller, hostile_story, inspect
@@ -212,3 +213,95 @@ async def test_what_is_written_as_it_happens_cannot_move_the_cursor(text: str) -
     for event in hostile_story(text):
         await transcript.on_event(event)
     assert not set("".join(written)) & set("\x00\x07\x1b\x9b\u202e")
+
+
+# ---------------------------------------------------------------- small, whatever is said
+
+CODE = "```python\nfor i in range(10): print(f'{i}', x[i], 3 + 4)\nclass A(B): pass\n```\n\n"
+
+
+def cards(count: int, response: str, **arguments: Any) -> Document:
+    tell, events = Teller(), list[Any]()
+    for number in range(count):
+        events += [
+            tell(ev.ToolCallStarted, tool_call_id=f"c{number}", name="search", arguments=arguments),
+            tell(ev.ToolCallResponse, tool_call_id=f"c{number}", name="search", response=response, duration=0.3),
+        ]
+    return told(*events)
+
+
+def nested(count: int) -> Document:
+    tell, events = Teller(), list[Any]()
+    for number in range(count):
+        child = Teller(f"t{number}", "b")
+        about = {"child_stream_id": f"t{number}", "child_session_id": "s", "child_agent": "b"}
+        events += [
+            tell(ev.SubSessionStarted, **about),
+            child(ev.AgentChoice, content="ok"),
+            tell(ev.Warning, message="no"),
+        ]
+    return told(*events)
+
+
+def said(text: str) -> Document:
+    return told(Teller()(ev.AgentChoice, content=text))
+
+
+SIZES = {
+    "nothing": lambda: told(),
+    "tiny": lambda: said("Hi"),
+    "some code": lambda: said(CODE * 5),
+    "code": lambda: said(CODE * 300),
+    "code of a page": lambda: said("```html\n<a><b></b></a>\n```\n" * 500),
+    "a table": lambda: said("| a | b | c |\n|---|--:|---|\n" + "| a | b | 1 |\n" * 1000),
+    "a narrow table": lambda: said("|a|b|c|\n|-|-|-|\n" + "|1|2|3|\n" * 1000),
+    "short paragraphs": lambda: said("Hi.\n\n" * 2000),
+    "Chinese": lambda: said("漢字。\n\n" * 2000),
+    "a list": lambda: said("- a\n" * 2000),
+    "emphasis": lambda: said("*a* `b` " * 2000),
+    "signs": lambda: said("*_[]" * 2000),
+    "headings": lambda: said("# A\n" * 2000),
+    "links": lambda: said("[a](https://e.org) " * 1000),
+    "tags": lambda: said("<b>x</b> " * 1000),
+    "cards": lambda: cards(1000, "17 Keller 412.50", vendor="print"),
+    "tiny cards": lambda: cards(1000, "1"),
+    "cards of many lines": lambda: cards(1000, "1\n" * 60),
+    "nested": lambda: nested(400),
+    "signs in warnings": lambda: told(*(Teller()(ev.Warning, message="****") for _ in range(4000))),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_no_form_outweighs_twice_the_text_and_four_kilobytes(name: str) -> None:
+    document = SIZES[name]()
+    text, forms = flat(document), bundle(document)
+    for form in forms.values():
+        assert len(form) <= 2 * len(text) + 4096
+        assert len(form.encode()) <= 2 * len(text.encode()) + 4096
+    assert inspect(forms["text/html"]).faults == []
+    languages = {"python", "html"}  # the word behind a fence is not shown
+    assert set(re.findall(r"\w+", text)) - languages <= set(re.findall(r"\w+", forms["text/html"]))
+
+
+def test_a_run_of_usual_size_keeps_its_colours_boxes_and_folding() -> None:
+    html = as_html(payment())
+    assert html.count('<details class="d"') == 2
+    assert '<span class="k">' in as_html(said("Here is one:\n\n" + CODE))
+    assert as_html(cards(20, "17 invoices of Keller & Sons, 412.50 EUR in all", vendor="print")).count("<details") == 20
+
+
+def test_a_thousand_cards_are_lines_with_what_they_said() -> None:
+    html = as_html(cards(1000, "17 Keller 412.50", vendor="print"))
+    assert html.count('✓ <b>search</b> vendor="print" 0.3 s') == 1000
+    assert html.count("<pre>17 Keller 412.50</pre>") == 1000
+
+
+def test_pictures_do_not_count_and_stay_whatever_else_goes() -> None:
+    tell, picture = Teller(), "A" * 40_000
+    events = [tell(ev.Warning, message="no") for _ in range(1000)]
+    events += [
+        tell(ev.ToolCallStarted, tool_call_id="c", name="plot", arguments={}),
+        tell(ev.ToolCallOutput, tool_call_id="c", data={"image/png": picture}),
+    ]
+    assert picture in as_html(told(*events))
+    assert picture in as_html(told(*events[-2:]))

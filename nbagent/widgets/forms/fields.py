@@ -138,7 +138,7 @@ class Field:
             self.input.remove_class("nba-invalid")
 
     def _note(self) -> str:
-        error = f'<div class="nba-form-error" role="alert">{escape(self.error)}</div>' if self.error else ""
+        error = f'<div class="nba-form-error" role="alert">{escape(plain(self.error, 600))}</div>' if self.error else ""
         return error + (f'<div class="nba-form-help" dir="auto">{escape(self._help)}</div>' if self._help else "")
 
     def _new(self, parts: Parts, cls: Any, *classes: str, **traits: Any) -> Any:

@@ -32,6 +32,8 @@ function makeStore(model) {
     if (message.at) store.skew = Math.min(store.skew, Date.now() / 1000 - message.at);
     if (message.type === "document") {
       store.synced = true;
+      store.id = message.model;
+      store.views.forEach((view) => view.hold());
       if (message.seq < store.seq || (message.seq === store.seq && store.nodes.size)) return;
       store.seq = message.seq;
       store.nodes.clear();
@@ -187,6 +189,11 @@ const kinds = {
         attached.replaceChildren(...(p.attached || []).map((name) => el("span", "nba-chip", name)));
       },
     };
+  },
+
+  drawn() {
+    const root = el("div", "nba-media");
+    return { root, set(p) { root.replaceChildren(htmlPiece(p.html)); } };
   },
 
   text() {
@@ -434,6 +441,7 @@ function makeView(model, store, host) {
       scrolled.clear();
     },
     say(words) { text(status, words); },
+    hold() { hold().catch(() => {}); },
     tick(element, since, joint) {
       if (since === null || joint === null) ticking.delete(element);
       else { ticking.set(element, { since, joint }); beat(); }
@@ -531,6 +539,23 @@ function makeView(model, store, host) {
     area.append(place);
   }
 
+  // A notebook that is saved in mid-run keeps text beside the view. JupyterLab would draw the view anew with each update of
+  // that text, and a form in it would lose the focus: while the view is on the page, it stays as it is.
+  async function hold() {
+    if (held || !store.id) return;
+    held = true;
+    const kind = "application/vnd.jupyter.widget-view+json";
+    const own = await model.widget_manager.get_model(store.id);
+    const views = await Promise.all(Object.values(own.views ?? {}));
+    const frame = views.find((made) => made.el?.contains(root))?.luminoWidget?.parent;
+    if (typeof frame?.renderModel !== "function") return;
+    const draw = frame.renderModel;
+    frame.renderModel = function (output) {
+      return output.data[kind]?.model_id === store.id && root.isConnected ? Promise.resolve() : draw.call(this, output);
+    };
+    model.send({ type: "steady" });
+  }
+
   function connected(slot, mine) {
     return new Promise((resolve) => {
       const look = () => (mine.gone || slot.isConnected ? resolve() : requestAnimationFrame(look));
@@ -540,9 +565,11 @@ function makeView(model, store, host) {
 
   const timer = setInterval(beat, 1000);
   let area = null;
+  let held = false;
   connected(host, view).then(() => { area = host.closest(".jp-OutputArea-child"); });
   store.views.add(view);
   view.reset();
+  view.hold();
   if (store.dead) view.die();
   return view;
 }
