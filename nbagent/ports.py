@@ -158,8 +158,9 @@ class Asker(Protocol):
         url: str | None = None,
         source: str = "",
         tool_call_id: str | None = None,
+        timeout: float | None = None,
     ) -> ElicitationResult:
-        """Put a question to the user and wait; never raises for a user who does not answer."""
+        """Put a question to the user and wait, `timeout` seconds at most; never raises for one who does not answer."""
         ...
 
 

@@ -117,6 +117,25 @@ def _loader() -> Any:
     return Loader
 
 
+def plain_data(text: str) -> Any:
+    """YAML of any other kind as data, by the same rules for scalars and within the same bounds.
+
+    Raises
+    ------
+    ValueError
+        It is not YAML, or is beyond the bounds; the message says where.
+    """
+    import yaml
+
+    try:
+        return cast("Any", yaml).load(text, Loader=_loader())
+    except yaml.YAMLError as error:
+        raise ValueError(f"this is not YAML: {error}") from None
+    except _Beyond as beyond:
+        words, mark = beyond.args
+        raise ValueError(f"line {mark.line + 1}: {words}") from None
+
+
 def _composed(text: str, report: Report) -> Node | None:
     import yaml
 

@@ -280,6 +280,8 @@ class ElicitationRequest(Event):
         Who asks: a server's name, or "" for a tool of the user's own.
     tool_call_id
         The call that asks, where it is known.
+    deadline
+        Until when an answer counts, in seconds since 1970; None: until the stream ends.
     """
 
     type = "elicitation_request"
@@ -290,6 +292,7 @@ class ElicitationRequest(Event):
     url: str = ""
     source: str = ""
     tool_call_id: str | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -86,11 +87,9 @@ class Answering:
 
     def table(self) -> Document:
         """What waits, newest last."""
-        rows = [
-            (name, plain(_asker(w.question.request)), _short(_words(w.question.request)), _example(w.question.request))
-            for name, w in self.waiting().items()
-        ]
-        return table(("question", "asked by", "what", "accept with"), rows, empty="No question waits for an answer.")
+        rows = [_row(name, waiting.question.request) for name, waiting in self.waiting().items()]
+        heads = ("question", "asked by", "what", "time left", "accept with")
+        return table(heads, rows, empty="No question waits for an answer.")
 
 
 def _waiting() -> Iterator[Waiting]:
@@ -100,6 +99,17 @@ def _waiting() -> Iterator[Waiting]:
     for home in homes.values():
         for question in home.bridge.pending:
             yield Waiting(home, question)
+
+
+def _row(name: str, request: Event) -> tuple[str, ...]:
+    return name, plain(_asker(request)), _short(_words(request)), _left(request), _example(request)
+
+
+def _left(request: Event) -> str:
+    """How long an answer still counts."""
+    if not isinstance(request, ElicitationRequest) or request.deadline is None:
+        return "no limit"
+    return f"{max(request.deadline - time.time(), 0):.0f} s"
 
 
 def _asker(request: Event) -> str:
@@ -120,6 +130,8 @@ def _words(request: Event) -> str:
 
 def _example(request: Event) -> str:
     """The content of an answer, to be filled in."""
+    if isinstance(request, ToolCallConfirmation):
+        return '{"scope": "once"}'
     if not isinstance(request, ElicitationRequest) or request.mode == "url":
         return ""
     if request.schema is None:

@@ -137,6 +137,8 @@ def _values(option: str, known: Known) -> list[str]:
             return known.sessions()
         case "--answers":
             return [n for n in _public(known.names) if isinstance(known.names[n], Mapping) or callable(known.names[n])]
+        case "--record-answers":
+            return []
         case _:
             return [n for n in _public(known.names) if hasattr(known.names[n], "stream")]
 

@@ -9,11 +9,13 @@ import difflib
 import os
 from collections import ChainMap
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from nbagent.errors import ConfigError, UsageError
 from nbagent.notebook.commands import commands_of
+from nbagent.runtime.recorded import FILES as ANSWERS
 
 if TYPE_CHECKING:
     from nbagent.agent import Agent, Team
@@ -93,8 +95,8 @@ def known_commands(name: str, names: Names) -> list[str]:
         return []
 
 
-def find_answers(name: str, names: Names) -> Mapping[str, Any] | Callable[..., Any] | None:
-    """What ``--answers NAME`` names, or None without it.
+def find_answers(name: str, names: Names) -> Mapping[str, Any] | Callable[..., Any] | os.PathLike[str] | None:
+    """What ``--answers NAME`` names, a variable or else a file, or None without it.
 
     Raises
     ------
@@ -104,11 +106,13 @@ def find_answers(name: str, names: Names) -> Mapping[str, Any] | Callable[..., A
     if not name:
         return None
     if name not in names:
-        raise UsageError(f"--answers: there is no variable {name}")
+        if not name.lower().endswith(ANSWERS):
+            raise UsageError(f"--answers: there is no variable {name}, and a file ends in {', '.join(ANSWERS)}")
+        return Path(name).expanduser()
     value = names[name]
-    if isinstance(value, Mapping) or callable(value):
+    if isinstance(value, Mapping | os.PathLike) or callable(value):
         return value  # pyright: ignore[reportUnknownVariableType]
-    raise UsageError(f"--answers: {name} is of type {type(value).__name__}, not a mapping or a function")
+    raise UsageError(f"--answers: {name} is of type {type(value).__name__}, not a mapping, a function or a path")
 
 
 def find_model(name: str, names: Names) -> Any:

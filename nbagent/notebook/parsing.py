@@ -41,7 +41,8 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
         "--session": Option("", "NAME", "go on with the session of that name, or begin it"),
         "--model": Option("", "MODEL", "another model for this run: its name, or a variable that holds one"),
         "--approve": Option("", "ask|all|none", "tool calls that can hurt: ask (the default), run all, refuse all"),
-        "--answers": Option("", "NAME", "a variable that answers forms: a mapping, or a function of the question"),
+        "--answers": Option("", "NAME|FILE", "what answers forms: a mapping, a function of the question, or a file"),
+        "--record-answers": Option("", "FILE", "write what is answered to FILE.jsonl, which --answers takes"),
         "--plain": Option("", "", "text instead of widgets"),
     }
 )
@@ -64,6 +65,7 @@ class RunCommand:
     model: str = ""
     approve: Approve = "ask"
     answers: str = ""
+    record_answers: str = ""
     plain: bool = False
 
 
@@ -218,6 +220,7 @@ def _command(agent: str, prompt: str, options: Mapping[str, str]) -> RunCommand:
         model=options.get("--model", ""),
         approve=approve,
         answers=options.get("--answers", ""),
+        record_answers=options.get("--record-answers", ""),
         plain="--plain" in options,
     )
 

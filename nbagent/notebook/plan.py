@@ -6,6 +6,7 @@ Below: `parsing`, `names`, `commands`, `prompt`, `runtimes`. Above: `showing`, `
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ class Plan:
     command: RunCommand
     prompt: str
     runtime: Runtime
-    answers: Mapping[str, Any] | Callable[..., Any] | None
+    answers: Mapping[str, Any] | Callable[..., Any] | os.PathLike[str] | None
     model: Any
     cell: Cell | None
     attachments: tuple[Attachment, ...] = ()

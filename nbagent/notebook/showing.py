@@ -208,6 +208,7 @@ class ShownRun(Showing):
                 chosen.session,
                 plan.prompt,
                 answers=plan.answers,
+                record_answers=plan.command.record_answers or None,
                 approve=plan.command.approve,
                 observers=[self._output, self._questions],
                 cell_id=plan.cell_id,

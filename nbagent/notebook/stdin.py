@@ -17,6 +17,7 @@ import contextvars
 import ctypes
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
@@ -107,7 +108,8 @@ async def ask(event: ElicitationRequest | ToolCallConfirmation | MaxIterationsRe
 
 
 async def _elicit(event: ElicitationRequest, read: ReadLine) -> Answer:
-    head = f"{_plain(event.source) or _plain(event.agent_name)} asks: {_plain(event.message)}\n"
+    limit = f" (answer within {max(event.deadline - time.time(), 0):.0f} s)" if event.deadline is not None else ""
+    head = f"{_plain(event.source) or _plain(event.agent_name)} asks: {_plain(event.message)}{limit}\n"
     if event.mode == "url":
         head += f"Open this address yourself, if you trust it: {_plain(event.url)}\n"
     choice = await _choose(f"{head}[y] answer, [n] decline, [c] cancel: ", "ync", read)
@@ -157,13 +159,16 @@ async def _choose(prompt: str, keys: str, read: ReadLine) -> str:
 
 
 async def _fill(form: Mapping[str, Any], read: ReadLine) -> dict[str, Any]:
-    """Ask each field until its value is valid, then all again where the whole is not."""
+    """Ask each field until its value is valid, those first that are required; then all again where the whole is not."""
     properties = cast(Mapping[str, Mapping[str, Any]], form.get("properties") or {})
     required = frozenset(cast(list[str], form.get("required") or []))
+    if not properties:
+        return await _whole(form, read)
     note = ""
     while True:
         content: dict[str, Any] = {}
-        for name, field in properties.items():
+        for name in sorted(properties, key=lambda name: name not in required):
+            field = properties[name]
             value = await _field(name, field, name in required, read, note)
             note = ""
             if value is not None:
@@ -172,6 +177,19 @@ async def _fill(form: Mapping[str, Any], read: ReadLine) -> dict[str, Any]:
         if not errors:
             return content
         note = "; ".join(f"{name}: {text}" if name else text for name, text in errors.items()) + "\n"
+
+
+async def _whole(form: Mapping[str, Any], read: ReadLine) -> dict[str, Any]:
+    """What has no fields to ask for: nothing, where that fits, else an object in JSON."""
+    if not schema.validate({}, form):
+        return {}
+    prompt = f"{_plain(json.dumps(form, ensure_ascii=False, default=str))}\nAn object in JSON that fits this: "
+    while True:
+        value = _value(await read(prompt), {})
+        errors = schema.validate(value, form) if isinstance(value, dict) else {"": "An object in braces is expected."}
+        if not errors:
+            return cast("dict[str, Any]", value)
+        prompt = "; ".join(f"{name}: {text}" if name else text for name, text in errors.items()) + " Again: "
 
 
 async def _field(name: str, field: Mapping[str, Any], required: bool, read: ReadLine, note: str) -> Any:

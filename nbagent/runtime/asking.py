@@ -25,7 +25,9 @@ def _asking() -> tuple[registry.OwnedRun | None, str | None]:
     return run, call.tool_call_id if call is not None else None
 
 
-async def ask(message: str, schema: Mapping[str, Any] | None = None, *, url: str | None = None) -> ElicitationResult:
+async def ask(
+    message: str, schema: Mapping[str, Any] | None = None, *, url: str | None = None, timeout: float | None = None
+) -> ElicitationResult:
     """Ask the user through the stream that called this tool or hook, and wait for the answer.
 
     Parameters
@@ -37,6 +39,9 @@ async def ask(message: str, schema: Mapping[str, Any] | None = None, *, url: str
         ``content["answer"]``.
     url
         Ask the user to go to this address instead of filling in a form.
+    timeout
+        Seconds that the user has; the form counts them down, and after them the answer is ``cancel``, with a note that
+        the model reads. None: as long as it takes.
 
     Returns
     -------
@@ -55,14 +60,16 @@ async def ask(message: str, schema: Mapping[str, Any] | None = None, *, url: str
     if run is None or run.loop.is_closed():
         return NO_STREAM
     if run.loop is asyncio.get_running_loop():
-        return await run.questions.ask(message, schema, url=url, tool_call_id=call_id)
+        return await run.questions.ask(message, schema, url=url, tool_call_id=call_id, timeout=timeout)
     asked = asyncio.run_coroutine_threadsafe(
-        run.questions.ask(message, schema, url=url, tool_call_id=call_id), run.loop
+        run.questions.ask(message, schema, url=url, tool_call_id=call_id, timeout=timeout), run.loop
     )
     return await asyncio.wrap_future(asked)
 
 
-def ask_sync(message: str, schema: Mapping[str, Any] | None = None, *, url: str | None = None) -> ElicitationResult:
+def ask_sync(
+    message: str, schema: Mapping[str, Any] | None = None, *, url: str | None = None, timeout: float | None = None
+) -> ElicitationResult:
     """`ask` for a synchronous tool, which runs on a thread of its own.
 
     Raises
@@ -78,7 +85,7 @@ def ask_sync(message: str, schema: Mapping[str, Any] | None = None, *, url: str 
             "ask_sync() would block the event loop; use `await nbagent.ask(…)` here, or a synchronous tool"
         )
     asked = asyncio.run_coroutine_threadsafe(
-        run.questions.ask(message, schema, url=url, tool_call_id=call_id), run.loop
+        run.questions.ask(message, schema, url=url, tool_call_id=call_id, timeout=timeout), run.loop
     )
     return asked.result()
 

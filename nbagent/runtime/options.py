@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nbagent.agent import Agent
 from nbagent.messages import Attachment
 from nbagent.permissions import Mode
 from nbagent.ports import Model, Observer
+
+if TYPE_CHECKING:
+    from nbagent.runtime.recorded import AnswerRecorder
 
 Answers = Mapping[str, Any] | Callable[..., Any]
 """Answers to elicitations: values by field name, or a function of the elicitation that returns (action, content)."""
@@ -53,6 +56,8 @@ class RunOptions:
     ----------
     answers
         Answers elicitations in place of a person.
+    recorder
+        Keeps what was answered, in a file.
     approve
         What becomes of calls that can hurt.
     observers
@@ -72,6 +77,7 @@ class RunOptions:
     """
 
     answers: Answers | None = None
+    recorder: AnswerRecorder | None = None
     approve: Mode = "ask"
     observers: tuple[Observer, ...] = ()
     unattended: str | None = None

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -53,6 +55,7 @@ class Questions:
         url: str | None = None,
         source: str = "",
         tool_call_id: str | None = None,
+        timeout: float | None = None,
     ) -> ElicitationResult:
         """Put an elicitation to the user and wait for what becomes of it."""
         from nbagent.schema import secret_field
@@ -67,6 +70,7 @@ class Questions:
             "url": url or "",
             "source": source,
             "tool_call_id": tool_call_id,
+            "deadline": _deadline(timeout),
         }
         if not url and schema is not None and (secret := secret_field(schema)) is not None:
             note = f"the field {secret!r} asks for a secret, which must not be typed into a form"
@@ -76,8 +80,17 @@ class Questions:
             outcome = ElicitationResult("decline", note=note)
         else:
             outcome = await self.put(ElicitationRequest, self._automatic(), **request)
+            self._keep(message, source, outcome)
         run.calls.note(tool_call_id, outcome.explanation)
         return outcome
+
+    def _keep(self, message: str, source: str, outcome: ElicitationResult) -> None:
+        if self._run.options.recorder is None:
+            return
+        try:
+            self._run.options.recorder.note(message, source, outcome)
+        except OSError as error:  # the answer counts all the same
+            self._run.record(Warning, message=f"An answer could not be recorded: {error.strerror or error}.")
 
     def _automatic(self) -> Callable[[ElicitationRequest], Awaitable[ElicitationResult]] | None:
         given = self._run.options.answers
@@ -121,6 +134,7 @@ class Questions:
         run.runtime.bridge.register(question)
         run.push(event)
         answering: asyncio.Task[None] | None = None
+        timer = self._timer(question, event)
         try:
             if automatic is not None:
                 answering = run.loop.create_task(self._answer(question, automatic))
@@ -130,9 +144,19 @@ class Questions:
                 self._tell_hooks(event)
             return await question.wait()
         finally:
+            if timer is not None:
+                timer.cancel()
             if answering is not None:
                 answering.cancel()
             self._settle(question, ElicitationResult("cancel", note=NOT_AWAITED))
+
+    def _timer(self, question: Question, event: Event) -> asyncio.TimerHandle | None:
+        """Cancels a question that has a deadline when that has come."""
+        if not isinstance(event, ElicitationRequest) or event.deadline is None:
+            return None
+        seconds = max(event.deadline - time.time(), 0)
+        outcome = ElicitationResult("cancel", note=f"no answer within {round(seconds, 2):g} s")
+        return self._run.loop.call_later(seconds, self._settle, question, outcome)
 
     async def _answer(self, question: Question, automatic: Callable[[Any], Awaitable[ElicitationResult]]) -> None:
         """Beside the asker, who so hears of the run's end also while the caller's function takes its time."""
@@ -192,3 +216,11 @@ class Questions:
         if self._open.pop(question.id, None) is not None and question.outcome is not None:
             outcome = question.outcome
             self._run.record(ElicitationResolved, id=question.id, action=outcome.action, note=outcome.note)
+
+
+def _deadline(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"timeout={timeout!r}: give the seconds that the user has to answer, or None")
+    return time.time() + timeout

@@ -7,6 +7,7 @@ uses the same one.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from nbagent.models import resolve
 from nbagent.permissions import check_mode
 from nbagent.ports import Model, Observer, Store
 from nbagent.runtime import answers as _answers
+from nbagent.runtime import recorded
 from nbagent.runtime.bridge import Bridge
 from nbagent.runtime.delegation.background import BackgroundAgents
 from nbagent.runtime.live import live_runs
@@ -88,7 +90,8 @@ class Runtime:
         session: Session,
         prompt: str,
         *,
-        answers: Answers | None = None,
+        answers: Answers | str | os.PathLike[str] | None = None,
+        record_answers: str | os.PathLike[str] | None = None,
         approve: str = "ask",
         observers: Sequence[Observer] = (),
         unattended: str | None = None,
@@ -106,8 +109,11 @@ class Runtime:
         prompt
             The user's words.
         answers
-            Answers elicitations: values by field name (missing ones get their defaults), or a function (sync or
-            async) of the `ElicitationRequest` that returns ``(action, content)``.
+            Answers elicitations: values by field name (missing ones get their defaults), a function (sync or async) of
+            the `ElicitationRequest` that returns ``(action, content)``, or the path of a file of answers (JSON, YAML,
+            or a recording in JSON lines; see `nbagent.runtime.recorded`).
+        record_answers
+            Where to write what is answered, as JSON lines that `answers` takes; the file is begun anew.
         approve
             ``ask`` before calls that can hurt, allow ``all``, or ``none`` of them.
         observers
@@ -132,12 +138,15 @@ class Runtime:
         ConfigError
             An option cannot be.
         """
+        if isinstance(answers, str | os.PathLike):
+            answers = recorded.read(os.fspath(answers))
         if answers is not None and not callable(answers) and not hasattr(answers, "items"):
-            raise ConfigError(f"answers={answers!r}: give a mapping of field names to values, or a function")
+            raise ConfigError(f"answers={answers!r}: give a mapping of field names to values, a function, or a file")
         if not isinstance(prompt, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"the prompt is {type(prompt).__name__}; it is the text that the user says")
         options = RunOptions(
             answers=answers,
+            recorder=None if record_answers is None else recorded.AnswerRecorder(record_answers),
             approve=check_mode(approve),
             observers=(*self.observers, *_watching(observers)),
             unattended=unattended,

@@ -27,10 +27,16 @@ def asset(name: str) -> str:
 
 
 @functools.cache
-def packed(script: str, *styles: str) -> str:
-    """A module that inflates the module `script` and exports its default, with `styles` put into the page once."""
+def module(*scripts: str) -> str:
+    """`scripts` as one module: what one defines, those after it know."""
+    return "\n".join(asset(name) for name in scripts)
+
+
+@functools.cache
+def packed(scripts: tuple[str, ...], *styles: str) -> str:
+    """A module that inflates the module of `scripts` and exports its default, with `styles` put into the page once."""
     style = json.dumps("\n".join(asset(name) for name in styles), ensure_ascii=False)
-    source = f"globalThis.__nbagentStyle = {style};\n{asset(script)}"
+    source = f"globalThis.__nbagentStyle = {style};\n{module(*scripts)}"
     data = base64.b64encode(zlib.compress(source.encode(), 9)).decode()
     return _UNPACK.replace("DATA", data)
 

@@ -76,14 +76,13 @@ class Splitter:
             self._cut(finished)
 
     def _open(self, line: str) -> None:
-        if not self._lines and line.startswith(("    ", "\t")):
-            self._waits = True
-        if _LIST.match(line):
+        indented = line.expandtabs(4).startswith("    ")
+        if indented or _LIST.match(line):  # what follows a blank line may still be the same code, the same list
             self._waits = True
         self._lines.append(line)
         self._blank = False
         match = _OPENING.match(line)
-        if match is not None and not (line.startswith("    ") and len(self._lines) == 1):
+        if match is not None and not (indented and len(self._lines) == 1):
             self._fence = (match["fence"], ">" in match["lead"], not match["lead"] and not self._waits)
 
     def _inside(self, line: str, finished: list[str]) -> bool:

@@ -235,12 +235,16 @@ class Transcript:
         self._schedule(FRAME)
 
 
+SCRIPTS = ("forms.js", "transcript.js")
+"""What the widget runs in the page."""
+
+
 @functools.cache
 def _widget_class() -> type[anywidget.AnyWidget]:
     import anywidget
 
     class TranscriptWidget(anywidget.AnyWidget):
-        _esm = packed("transcript.js", "transcript.css", "forms.css")
+        _esm = packed(SCRIPTS, "transcript.css", "forms.css")
 
         def __repr__(self) -> str:
             return "An agent is at work …"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ EXPECTED: dict[str, Any] = {
     "legacyTitledEnum": "pet-5",
 }
 
-Shot = Callable[[Page, str], Path]
+Shot = Callable[[Page | Locator, str], Path]
 
 
 def opened(lab: Lab, page: Page, name: str, *cells: str) -> Notebook:
@@ -171,4 +172,153 @@ def test_running_the_cell_again_while_its_form_waits_gives_a_new_form_that_works
     form.get_by_role("button", name="Submit").click()
     notebook.wait_idle()
     expect(notebook.output(2)).to_contain_text("- Name: the new form")
+    notebook.close_kernel()
+
+
+def several(page: Page, onward: Callable[[str], None], title: str, down: int) -> None:
+    """Go on to a list whose first line is chosen, and choose also the line `down` below it."""
+    onward(title)
+    for _ in range(down):
+        page.keyboard.press("Control+ArrowDown")
+    page.keyboard.press("Control+Space")
+
+
+def test_the_form_is_filled_in_and_sent_by_the_keyboard_alone(lab: Lab, page: Page) -> None:
+    notebook = opened(lab, page, "keyboard.ipynb", ECHO)
+    notebook.start(2)
+    form = notebook.output(2)
+    keys = page.keyboard
+    form.get_by_label("String", exact=True).focus()
+
+    def onward(title: str) -> None:
+        for _ in range(4):  # a date has a field for each part
+            keys.press("Tab")
+            if form.get_by_label(title, exact=True).evaluate("input => input === document.activeElement"):
+                return
+        raise AssertionError(f"Tab does not reach {title}")
+
+    keys.type("Ada Lovelace")
+    onward("Boolean")
+    keys.press("Space")
+    for title in list(TYPED)[1:4]:
+        onward(title)
+        keys.type(TYPED[title])
+    onward("String with date format")
+    keys.type("12101815")
+    for title in list(TYPED)[4:]:
+        onward(title)
+        keys.type(TYPED[title])
+    onward("Untitled Single Select Enum")
+    keys.type("Joey")  # as commands of the notebook: go to the next cell, … and make this one code
+    several(page, onward, "Untitled Multiple Select Enum", 1)
+    onward("Titled Single Select Enum")
+    keys.type("Green")
+    several(page, onward, "Titled Multiple Select Enum", 2)
+    onward("Legacy Titled Single Select Enum")
+    keys.type("Rept")
+    submit = form.get_by_role("button", name="Submit")
+    expect(submit).to_be_enabled()
+    keys.press("Tab")
+    expect(submit).to_be_focused()
+    keys.press("Enter")
+    notebook.wait_idle()
+    printed = next(line for line in notebook.output(2).inner_text().splitlines() if line.startswith("ECHO "))
+    assert json.loads(printed.removeprefix("ECHO ")) == {"action": "accept", "content": EXPECTED}
+    notebook.close_kernel()
+
+
+OWN = """import nbagent
+from nbagent import Agent
+from nbagent.models import ScriptedModel, ToolCall
+
+text, cities = {"type": "string"}, [f"City {number}" for number in range(40)]
+properties = {
+    "nick": {**text, "title": "Nickname"},
+    "city": {**text, "title": "City", "enum": cities},
+    "tags": {"type": "array", "title": "Interests", "items": {"enum": ["music", "chess", "sea"]}, "minItems": 1},
+    "day": {**text, "title": "Day", "format": "date", "default": "2026-05-01"},
+    "mail": {**text, "title": "Email", "format": "email"},
+}
+form = {"type": "object", "properties": properties, "required": ["mail", "city"]}
+line = {"type": "object", "properties": {"name": {**text, "title": "Name", "minLength": 3}}, "required": ["name"]}
+
+async def about() -> str:
+    return str((await nbagent.ask("Who are you?", form, timeout=3600)).content)
+
+async def named() -> str:
+    return str((await nbagent.ask("Your name?", line)).content)
+
+async def late() -> str:
+    return (await nbagent.ask("Quick?", timeout=2)).note
+
+def asking(function):
+    script = [ToolCall(function.__name__), lambda messages: messages[-1].content]
+    return Agent("host", model=ScriptedModel(script), tools=[function])"""
+
+
+def test_a_form_shows_what_is_missing_keeps_what_was_typed_and_takes_it_back(lab: Lab, page: Page, shot: Shot) -> None:
+    cells = ["%load_ext nbagent", OWN, "about = asking(about)", "%agent_run about go"]
+    notebook = lab.open(page, lab.write("own.ipynb", cells))
+    for index in range(3):
+        notebook.run(index)
+    notebook.start(3)
+    form = notebook.output(3)
+    nick, city = form.get_by_label("Nickname", exact=True), form.get_by_label("City", exact=True)
+    mail, submit = form.get_by_label("Email", exact=True), form.get_by_role("button", name="Submit")
+    expect(form.get_by_role("form", name="Who are you?")).to_be_visible()
+    expect(form.get_by_text("Still to fill in: City, Email.")).to_be_visible()
+    expect(form.get_by_role("timer")).to_contain_text("59 min")
+    nick.press("Enter")
+    expect(city).to_be_focused()
+    expect(city).to_have_attribute("aria-invalid", "true")
+    expect(city).to_have_attribute("aria-required", "true")
+    expect(city).to_have_accessible_description(re.compile("Required. 40 choices"))
+    expect(form.get_by_role("alert").filter(has_text="2 fields to correct.")).to_be_visible()
+    type_over(page, mail, "ada@example.org")
+    type_over(page, city, "City 7 or so")
+    expect(form.get_by_text("Not in the list: pick one of it.", exact=True)).to_be_visible()
+    expect(submit).to_be_disabled()
+    notebook.save()
+    page.reload()
+    expect(mail).to_have_value("ada@example.org")
+    expect(city).to_have_value("City 7 or so")
+    expect(submit).to_be_disabled()
+    type_over(page, city, "City 7")
+    expect(submit).to_be_enabled()
+    form.get_by_label("Interests", exact=True).select_option(["chess", "sea"])
+    expect(form.get_by_text("2 of 3 chosen, at least 1")).to_be_visible()
+    shot(form.get_by_role("form"), "form-own")
+    page.locator(".jp-SideBar.jp-mod-left .lm-TabBar-tab.lm-mod-current").click()
+    expect(page.locator("#filebrowser")).to_be_hidden()
+    page.set_viewport_size({"width": 360, "height": 1400})
+    shot(page, "form-360")
+    form.get_by_role("button", name="Reset").click()
+    for field, value in ((mail, ""), (city, ""), (form.get_by_label("Day", exact=True), "2026-05-01")):
+        expect(field).to_have_value(value)
+    form.get_by_role("button", name="Cancel").click()
+    notebook.close_kernel()
+
+
+def test_enter_sends_one_line_and_a_form_whose_time_is_over_says_so(lab: Lab, page: Page) -> None:
+    cells = ["%load_ext nbagent", OWN, "named, late = asking(named), asking(late)"]
+    notebook = lab.open(page, lab.write("line.ipynb", [*cells, "%agent_run named go", "%agent_run late go"]))
+    for index in range(3):
+        notebook.run(index)
+    notebook.start(3)
+    name = notebook.output(3).get_by_label("Name", exact=True)
+    name.press("Enter")
+    expect(notebook.output(3).get_by_text("Required.", exact=True)).to_be_visible()
+    expect(name).to_be_focused()
+    compose = "new KeyboardEvent('keydown', {key: 'Enter', isComposing: true, bubbles: true, cancelable: true})"
+    page.keyboard.type("Ada")
+    assert name.evaluate(f"input => input.dispatchEvent({compose})")  # left to the input method: not taken
+    page.keyboard.type(" Lovelace")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    notebook.wait_idle()
+    expect(notebook.output(3)).to_contain_text("{'name': 'Ada Lovelace'}")
+    notebook.start(4)
+    expect(notebook.output(4).get_by_role("timer")).to_contain_text("left to answer")
+    notebook.wait_idle()
+    expect(notebook.output(4)).to_contain_text("no answer within 2 s")
     notebook.close_kernel()

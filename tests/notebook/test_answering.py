@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from nbagent.errors import UsageError
@@ -77,6 +79,28 @@ def test_p6_background_questions_are_listed_and_answered_by_name(front: FrontEnd
     assert "Oslo" in kept_later(front, cells[0])["text/markdown"]
     assert value(front, "owned()") == NOTHING
     assert front.widgets() == []
+
+
+def test_p6_what_waits_says_for_how_long_and_an_approval_is_listed_too(front: FrontEnd) -> None:
+    front.run("""
+async def hurried() -> str:
+    return (await nbagent.ask("Quick?", timeout=500)).note
+
+quick = Agent("quick", model=ScriptedModel([ToolCall("hurried"), "done"]), tools=[hurried])""")
+    front.run("one = %agent_run -n -b quick go")
+    waits(front)
+    front.run("two = %agent_run -n -b harmful go")
+    waits(front, 2)
+    listed = front.run("%agent_pending").data("text/plain")[-1]
+    (asked,) = [line for line in listed.splitlines() if "Quick?" in line]
+    (approval,) = [line for line in listed.splitlines() if "run danger(" in line]
+    assert re.search(r"\b4\d\d s\b", asked) and "time left" in listed
+    assert "no limit" in approval and '{"scope": "once"}' in approval
+    assert front.run('%agent_answer accept {"scope": "once"}').status == "ok"
+    assert front.run('%agent_answer accept {"answer": "yes"}').status == "ok"
+    assert "did harm" in value(front, "(await two).text")
+    front.run("await one")
+    assert value(front, "owned()") == NOTHING
 
 
 @pytest.mark.parametrize(

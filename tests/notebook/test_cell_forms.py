@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,19 @@ def test_answers_fill_the_form_in_a_persons_place(front: FrontEnd) -> None:
     front.run("x = %agent_run -n --answers decide asking go")
     assert value(front, "x.text").startswith("'decline")
     assert not [m for m in list(front.models.values())[before:] if m.name == "ButtonModel"]
+
+
+def test_answers_come_from_a_file_and_go_into_one(front: FrontEnd, tmp_path: Path) -> None:
+    recorded, given = tmp_path / "recorded.jsonl", tmp_path / "answers.json"
+    given.write_text('{"city": "Rome"}')
+    front.run(f"x = %agent_run -n --answers {given} --record-answers {recorded} asking go")
+    assert value(front, "x.text") == "\"accept {'city': 'Rome'} \""
+    front.run(f"from pathlib import Path\nfile = Path({str(recorded)!r})\nx = %agent_run -n --answers file asking go")
+    assert value(front, "x.text") == "\"accept {'city': 'Rome'} \""
+    wrong = front.run(f"%agent_run -n --answers {tmp_path / 'missing.json'} asking go")
+    assert wrong.text.strip().startswith("UsageError: answers=") and len(wrong.text.strip().splitlines()) == 1
+    wrong = front.run("%agent_run -n --answers nobody asking go")
+    assert "there is no variable nobody" in wrong.text
 
 
 # ---------------------------------------------------------------- without a page

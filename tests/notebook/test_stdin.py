@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import dataclasses
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -159,3 +161,21 @@ async def test_a_read_on_a_thread_gives_the_line_and_the_error(monkeypatch: pyte
     monkeypatch.setattr(builtins, "input", ended)
     with pytest.raises(EOFError):
         await asyncio.wait_for(stdin.read_threaded("me"), 5)
+
+
+async def test_what_is_required_is_asked_first_and_a_deadline_is_told() -> None:
+    text = {"type": "string"}
+    asked = dataclasses.replace(form({"a": text, "b": text}, "b"), deadline=time.time() + 29.9)
+    typist = Typist("y", "B", "")
+    assert await stdin.ask(asked, typist) == ("accept", {"b": "B"})
+    assert [prompt.partition(" (")[0].partition(":")[0] for prompt in typist.prompts[1:]] == ["b", "a"]
+    assert "What? (answer within 30 s)" in typist.prompts[0]
+
+
+async def test_a_question_without_fields_is_answered_in_json_where_nothing_does_not_fit() -> None:
+    schema = {"type": "object", "minProperties": 1}
+    asked = ElicitationRequest(id="q", message="What?", schema=schema, source="ledger", **ABOUT)
+    typist = Typist("y", "[1]", "{}", '{"a": 1}')
+    assert await stdin.ask(asked, typist) == ("accept", {"a": 1})
+    assert "minProperties" in typist.prompts[1] and "An object in braces is expected." in typist.prompts[2]
+    assert await stdin.ask(form({}), Typist("y")) == ("accept", {})

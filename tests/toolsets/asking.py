@@ -40,6 +40,7 @@ class Person:
         url: str | None = None,
         source: str = "",
         tool_call_id: str | None = None,
+        timeout: float | None = None,
     ) -> ElicitationResult:
         question = Question(message, schema, url, source, tool_call_id)
         self.questions.append(question)

@@ -29,6 +29,7 @@ class Person:
         url: str | None = None,
         source: str = "",
         tool_call_id: str | None = None,
+        timeout: float | None = None,
     ) -> ElicitationResult:
         self.asked.append((message, schema, tool_call_id))
         return self.answer

@@ -1,18 +1,26 @@
 """Whatever MCP's schema allows can be entered into a form and comes back equal; whatever it forbids stays in the form.
 
-Schemas and instances are made up, and entered by what a front end would send.
+Schemas and instances are made up, and entered by what a front end would send. Judges of what is forbidden are the
+check that every answer passes in the end (`nbagent.runtime.answers.checked`) and, without what nbagent adds to it,
+`jsonschema`.
 """
 
 from __future__ import annotations
 
 import datetime
+import json
+import os
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import assume, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
+from nbagent.errors import InvalidAnswer
 from nbagent.events import ElicitationRequest
+from nbagent.runtime.answers import checked
 from nbagent.schema import secret_field, validate
 from nbagent.widgets.forms import ElicitationForm
 from nbagent.widgets.forms.fields import Field
@@ -21,6 +29,12 @@ Wire = dict[str, Any]
 Kind = tuple[dict[str, Any], Any, Wire]
 """A property's schema, a value of it, and the state in which a front end sends that value."""
 
+thorough = settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=os.environ.get("NBAGENT_REQUIRE_ALL") == "1",  # in continuous integration the same ones each time
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -67,10 +81,17 @@ def numbers(draw: st.DrawFn) -> Kind:
     whole = draw(st.booleans())
     value: Any = draw(st.integers() if whole else finite | st.integers())
     schema: dict[str, Any] = {"type": "integer" if whole else "number"}
+    below, above = draw(st.tuples(*[st.integers() if whole else finite] * 2))
     if draw(st.booleans()):
-        schema["minimum"] = min(value, draw(st.integers() if whole else finite))
+        schema["minimum"] = min(value, below)
+    elif below < value:
+        schema["exclusiveMinimum"] = below
     if draw(st.booleans()):
-        schema["maximum"] = max(value, draw(st.integers() if whole else finite))
+        schema["maximum"] = max(value, above)
+    elif above > value:
+        schema["exclusiveMaximum"] = above
+    if isinstance(value, int) and value and draw(st.booleans()):
+        schema["multipleOf"] = draw(st.sampled_from([1, abs(value)]))
     return schema, value, {"value": repr(value)}
 
 
@@ -104,26 +125,69 @@ def several(draw: st.DrawFn) -> Kind:
     schema: dict[str, Any] = {"type": "array", "items": spelled(values, draw(st.sampled_from(["enum", "anyOf"])))}
     if draw(st.booleans()):
         schema |= {"minItems": draw(st.integers(0, len(chosen))), "maxItems": draw(st.integers(len(chosen), 9))}
+    if draw(st.booleans()):
+        schema["uniqueItems"] = True
     return schema, chosen, {"index": [values.index(one) for one in chosen]}
 
 
+@st.composite
+def long_choices(draw: st.DrawFn) -> Kind:
+    values = [f"{word} {number}" for word in draw(st.lists(words, min_size=1, max_size=2)) for number in range(20)]
+    values = list(dict.fromkeys(values))
+    value = draw(st.sampled_from(values))
+    return spelled(values, draw(st.sampled_from(["enum", "names", "oneOf"]))), value, {"filter": value}
+
+
+@st.composite
+def scalars(draw: st.DrawFn) -> Kind:
+    values = draw(st.permutations([True, 1.5, "1", 7, "", None]))
+    value = draw(st.sampled_from(values))
+    return {"enum": list(values)}, value, {"index": ("place", value)}
+
+
+@st.composite
+def nested(draw: st.DrawFn) -> Kind:
+    inner = draw(st.dictionaries(words, st.integers() | words | st.lists(st.booleans(), max_size=3), max_size=3))
+    schema: dict[str, Any] = {"type": "object", "required": list(inner), "maxProperties": len(inner)}
+    return schema, inner, {"value": json.dumps(inner)}
+
+
 kinds: st.SearchStrategy[Kind] = st.one_of(
-    texts(), formatted(), days(), moments(), numbers(), booleans, choices(), several()
+    texts(),
+    formatted(),
+    days(),
+    moments(),
+    numbers(),
+    booleans,
+    choices(),
+    long_choices(),
+    several(),
+    scalars(),
+    nested(),
 )
+names = st.from_regex(r"[a-z]{1,6}", fullmatch=True) | words
+"""Of properties: plain ones, and any text at all."""
+
+
+@st.composite
+def dressed(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
+    """The property's schema with a title and a description, or without."""
+    about = draw(st.fixed_dictionaries({}, optional={"title": words, "description": words}))
+    return schema | about
 
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], dict[str, Wire]]:
     """A schema, an instance of it, and the wire state of each property that is in the instance."""
-    names = draw(st.lists(st.from_regex(r"[a-z]{1,6}", fullmatch=True), max_size=5, unique=True))
+    chosen = draw(st.lists(names, max_size=4, unique=True))
     properties: dict[str, Any] = {}
     instance: dict[str, Any] = {}
     wires: dict[str, Wire] = {}
     required: list[str] = []
-    for name in names:
+    for name in chosen:
         schema, value, wire = draw(kinds)
         fate = draw(st.sampled_from(["entered", "default", "left out", "required"]))
-        properties[name] = schema | ({"default": value} if fate == "default" else {})
+        properties[name] = draw(dressed(schema)) | ({"default": value} if fate == "default" else {})
         if fate == "left out":
             continue
         instance[name] = value
@@ -141,7 +205,12 @@ def enter(field: Field, wire: Wire) -> None:
             schema = field.spec.schema
             values = schema.get("enum") or [one["const"] for one in schema["oneOf"]]
             blank = len(field.input.options) - len(values)
-            field.input.set_state({"index": values.index(value) + blank})
+            place = next(at for at, one in enumerate(values) if one == value and type(one) is type(value))
+            field.input.set_state({"index": place + blank})
+        case {"filter": value}:
+            schema = field.spec.schema
+            values = schema.get("enum") or [one["const"] for one in schema["oneOf"]]
+            field.input.set_state({"value": field.input.options[values.index(value) + 1]})
         case {"value": False} if field.raw is False:  # ticked and unticked: what was never touched is left out
             field.input.set_state({"value": True})
             field.input.set_state({"value": False})
@@ -152,10 +221,7 @@ def enter(field: Field, wire: Wire) -> None:
 def filled(schema: dict[str, Any], wires: dict[str, Wire], then: Callable[[ElicitationForm, list[Any]], None]) -> None:
     """Make the form, enter the wire states, and look at it; it is disposed of afterwards."""
     sent: list[Any] = []
-    asked = ElicitationRequest(
-        session_id="s", agent_name="a", stream_id="x", seq=1, timestamp=0.0, id="q", message="?", schema=schema
-    )
-    form = ElicitationForm(asked, lambda *answer: sent.append(answer))
+    form = ElicitationForm(request(schema), lambda *answer: sent.append(answer))
     try:
         for field in form.fields:
             if field.spec.name in wires:
@@ -165,7 +231,15 @@ def filled(schema: dict[str, Any], wires: dict[str, Wire], then: Callable[[Elici
         form.dispose()
 
 
-@settings(max_examples=200, deadline=None)
+def request(schema: dict[str, Any]) -> ElicitationRequest:
+    """The question of that schema."""
+    return ElicitationRequest(
+        session_id="s", agent_name="a", stream_id="x", seq=1, timestamp=0.0, id="q", message="?", schema=schema
+    )
+
+
+@pytest.mark.slow
+@thorough
 @given(questions())
 def test_a_valid_instance_can_be_entered_and_comes_back_equal(question: Any) -> None:
     schema, instance, wires = question
@@ -203,7 +277,66 @@ def wrong(draw: st.DrawFn) -> Kind:
     return draw(st.sampled_from(cases))
 
 
-@settings(max_examples=100, deadline=None)
+@st.composite
+def entries(draw: st.DrawFn) -> Kind:
+    """A property's schema, a value that it may or may not allow, and the wire state of it."""
+    size, text, number = (
+        draw(st.integers(0, 6)),
+        draw(st.text("ab1é@.", min_size=1, max_size=8)),
+        draw(st.integers(-9, 9)),
+    )
+    picked = sorted(draw(st.sets(st.integers(0, 3), min_size=1)))
+    inner = draw(st.dictionaries(st.sampled_from("ab"), st.integers(0, 3) | st.text("x", max_size=2)))
+    low = draw(st.integers(-9, 9))
+    array = {"type": "array", "items": {"type": "string", "enum": list("pqrs")}}
+    shape = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}, "required": ["a"]}
+    cases: list[Kind] = [
+        ({"type": "string", "minLength": size}, text, {"value": text}),
+        ({"type": "string", "maxLength": size}, text, {"value": text}),
+        (
+            {"type": "string", "pattern": draw(st.sampled_from(["^[ab]+$", "1", "^.{2,4}$", "é|@"]))},
+            text,
+            {"value": text},
+        ),
+        ({"type": "string", "format": draw(st.sampled_from(["email", "uri"]))}, text, {"value": text}),
+        ({"type": "integer", "minimum": low, "maximum": low + size}, number, {"value": str(number)}),
+        ({"type": "number", "exclusiveMinimum": low, "multipleOf": 2}, number, {"value": str(number)}),
+        ({"type": "integer"}, number / 2, {"value": repr(number / 2)}),
+        ({**array, "minItems": size % 4, "maxItems": 3}, ["pqrs"[at] for at in picked], {"index": picked}),
+        (shape, inner, {"value": json.dumps(inner)}),
+    ]
+    return draw(st.sampled_from(cases))
+
+
+@pytest.mark.slow
+@thorough
+@given(questions(), st.lists(entries(), min_size=1, max_size=2), st.booleans())
+def test_the_form_the_final_check_and_jsonschema_refuse_alike(question: Any, entered: list[Kind], short: bool) -> None:
+    schema, instance, wires = question
+    schema, instance, wires = {**schema, "properties": dict(schema["properties"])}, dict(instance), dict(wires)
+    for number, (part, value, wire) in enumerate(entered):
+        name = f"Entered {number}"
+        schema["properties"][name], instance[name], wires[name] = part, value, wire
+    if short:  # what is required is not there
+        schema["properties"]["Left out"] = {"type": "string"}
+        schema["required"] = [*schema["required"], "Left out"]
+    assume(secret_field(schema) is None)
+    try:
+        checked(request(schema), "accept", instance, fill=False)
+        refused = False
+    except InvalidAnswer:
+        refused = True
+    assert refused or Draft202012Validator(schema).is_valid(instance)
+
+    def look(form: ElicitationForm, sent: list[Any]) -> None:
+        assert form.submit.disabled is refused
+        form.submit.click()
+        assert sent == ([] if refused else [("accept", instance)])
+
+    filled(schema, wires, look)
+
+
+@settings(thorough, max_examples=100)
 @given(questions(), wrong())
 def test_what_the_schema_forbids_the_form_refuses_at_the_field(question: Any, forbidden: Kind) -> None:
     schema, instance, wires = question
@@ -220,7 +353,7 @@ def test_what_the_schema_forbids_the_form_refuses_at_the_field(question: Any, fo
     filled(schema, wires | {"Wrong": wire}, look)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(thorough, max_examples=60)
 @given(questions())
 def test_what_is_required_and_left_empty_is_refused(question: Any) -> None:
     schema, _, wires = question

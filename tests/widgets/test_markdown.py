@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nbagent.widgets.markdown import BLOCK_LIMIT, Rendered, highlight, render, safe_markdown, sanitise
@@ -21,6 +21,7 @@ LINES = st.sampled_from(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(LINES, max_size=14), st.integers(1, 7))
+@example(["---", "    code", "", "    code"], 1)
 def test_blocks_rendered_apart_equal_the_whole(lines: list[str], step: int) -> None:
     source = "\n".join(lines)
     splitter, blocks = Splitter(), list[str]()

@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route, sync_playwright
 
 from nbagent import events as ev
-from nbagent.widgets.assets import asset
+from nbagent.widgets.assets import asset, module
 from nbagent.widgets.document import Document
+from nbagent.widgets.transcript import SCRIPTS
 from nbagent.widgets.wire import Wire
 from tests.widgets.telling import HOSTILE, Teller, hostile_story
 
@@ -91,7 +92,7 @@ class Show:
         page.on("dialog", self._dialog)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.goto(HOME)
-        page.evaluate(START, asset("transcript.js"))
+        page.evaluate(START, module(*SCRIPTS))
 
     def _dialog(self, dialog: Dialog) -> None:
         self.faults.append(dialog.message)
@@ -166,7 +167,7 @@ def test_patches_and_the_whole_show_the_same(show: Show) -> None:
     patched = show.read()
     assert "<em>words</em>" in patched and "100 % 🙂" in patched and "Careful" in patched
     show.page.reload()
-    show.page.evaluate(START, asset("transcript.js"))
+    show.page.evaluate(START, module(*SCRIPTS))
     show.send(show.wire.whole())
     assert show.read() == patched
     show.events(show.tell(ev.AgentChoice, content="More."))

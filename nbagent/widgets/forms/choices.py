@@ -1,23 +1,27 @@
-"""Fields that choose from a list: one of it, or several.
+"""Fields that choose from a list: one of it, one of a long one by typing, or several.
 
 Values may be any JSON scalars under any titles, so the place in the list is what counts, never the value's equality.
-Below: `fields`.
+What is typed into a filter counts only once it is one of the titles: the front end sends nothing before, and the
+page's script (``forms.js``) tells that it does not. Below: `fields`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
 
 from nbagent.schema.shapes import is_list
-from nbagent.widgets.forms.fields import MISSING, Field, Spec
+from nbagent.widgets.forms.fields import MISSING, Field, Spec, Unreadable
 from nbagent.widgets.forms.parts import Parts, label
 
+_MOST_TYPED = 200
 
-class ChoiceField(Field):
-    """One of a list."""
+
+class _ListedField(Field):
+    """Has a list of values, each under a title."""
 
     trait = "index"
 
@@ -25,6 +29,10 @@ class ChoiceField(Field):
         self._values: list[Any] = list(values)
         self._titles = [label(title, 200) or "(empty)" for title in titles]
         super().__init__(spec, parts)
+
+
+class ChoiceField(_ListedField):
+    """One of a list."""
 
     def _make(self, parts: Parts) -> Any:
         # a first line that stands for nothing, unless the choice is made and must stay made
@@ -53,16 +61,72 @@ class ChoiceField(Field):
         return self.spec.blank if value is MISSING else value
 
 
-class ChoicesField(Field):
-    """Any number of a list."""
+class FilterField(_ListedField):
+    """One of a long list, found by typing a part of its title."""
 
-    trait = "index"
+    trait = "value"
 
     def __init__(self, spec: Spec, parts: Parts, values: Sequence[Any], titles: Sequence[str]) -> None:
-        self._values: list[Any] = list(values)
-        self._titles = [label(title, 200) or "(empty)" for title in titles]
-        self.hint = f"{_amount(spec.schema, spec.required)} Hold Ctrl (⌘) to choose several."
-        super().__init__(spec, parts)
+        self.hint = f"{len(values)} choices: type a part of one, and pick it from the list."
+        self._unsent = ""
+        super().__init__(spec, parts, values, titles)
+        self.input.on_msg(self._typed)
+
+    def _make(self, parts: Parts) -> Any:
+        self._titles = _told_apart(self._titles)
+        # the empty one is an option too, or the front end would not let the choice be taken back
+        return self._new(parts, ipywidgets.Combobox, "nba-combo", options=("", *self._titles), ensure_option=True)
+
+    def enter(self, value: Any) -> None:
+        position = _position(value, self._values)
+        if position is not None:
+            self.input.value = self._titles[position]
+
+    def reset(self) -> None:
+        self._unsent = ""
+        super().reset()
+        self._tell()
+
+    def clear(self) -> None:
+        self._unsent = ""
+        super().clear()
+
+    def _typed(self, widget: Any, content: Any, buffers: Any) -> None:
+        """The page shows text that it does not send as the value, since it is no option; or a new page asks for it."""
+        match content:
+            case {"event": "typed", "text": str(text)}:
+                self._unsent = "" if text in self._titles else text[:_MOST_TYPED]
+                self.changed()
+            case {"event": "ask"}:
+                self._tell()
+            case _:
+                pass
+
+    def _marked(self) -> Any:
+        return self.note  # a change of the input would have the page show its value again, in place of what is typed
+
+    def _tell(self) -> None:
+        """Have the page show what stands here, which it cannot know where the value has not changed."""
+        self.input.send({"event": "show", "text": self._unsent or self.raw})
+
+    @property
+    def is_line(self) -> bool:
+        return False  # there Enter picks from the list
+
+    @property
+    def untouched_default(self) -> Any:
+        return MISSING if self._unsent else super().untouched_default
+
+    def _read(self) -> Any:
+        if self._unsent or (self.raw and self.raw not in self._titles):
+            raise Unreadable("Not in the list: pick one of it.")
+        return self._values[self._titles.index(self.raw)] if self.raw else self.spec.blank
+
+
+class ChoicesField(_ListedField):
+    """Any number of a list."""
+
+    hint = "Hold Ctrl (⌘) to choose several."
 
     def _make(self, parts: Parts) -> Any:
         return self._new(
@@ -79,6 +143,9 @@ class ChoicesField(Field):
 
     def _empty(self) -> Any:
         return ()
+
+    def _count(self) -> str:
+        return f"{len(self.raw)} of {len(self._values)} chosen{_bounds(self.spec.schema)}"
 
     def _read(self) -> Any:
         chosen = [self._values[at] for at in self.raw]
@@ -97,10 +164,17 @@ def _numbered(titles: Sequence[str]) -> list[tuple[str, int]]:
     return [(title, at) for at, title in enumerate(titles)]
 
 
-def _amount(schema: Mapping[str, Any], required: bool) -> str:
+def _told_apart(titles: Sequence[str]) -> list[str]:
+    """The titles, each once: what stands there twice gets a number."""
+    told: dict[str, None] = {}
+    for title in titles:
+        tries = itertools.chain([title], (f"{title} ({number})" for number in itertools.count(2)))
+        told[next(one for one in tries if one not in told)] = None
+    return list(told)
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minItems"), schema.get("maxItems")
-    if low and high:
-        return f"Choose {low}." if low == high else f"Choose {low} to {high}."
-    if low:
-        return f"Choose {low} or more."
-    return f"Choose up to {high}." if high else ""
+    if low and low == high:
+        return f", exactly {low} wanted"
+    return (f", at least {low}" if low else "") + (f", at most {high}" if high else "")

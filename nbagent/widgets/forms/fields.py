@@ -76,6 +76,8 @@ class Field:
         Help and error.
     touched
         The person changed it, so its error may show.
+    changed
+        Tells whoever observes the field that something was entered.
     """
 
     trait: ClassVar[str] = "value"
@@ -85,17 +87,23 @@ class Field:
         self.spec = spec
         self.touched = False
         self.error = ""
+        self.changed: Callable[[], None] = lambda: None
         self._help = _sentences(plain(str(spec.schema.get("description") or ""), 400).strip(), self.hint)
         self.input = self._make(parts)
-        self.note = parts.make(ipywidgets.HTML, "nba-form-note", value=self._note())
         if "default" in spec.schema:
             self.enter(spec.schema["default"])
         self._default = self.raw
+        self.note = parts.make(ipywidgets.HTML, "nba-form-note", value=self._note())
 
     @property
     def raw(self) -> Any:
         """What stands in the input, as the widget has it."""
         return getattr(self.input, self.trait)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether text is typed on one line, so that Enter can mean nothing but the end of it."""
+        return isinstance(self.input, ipywidgets.Text) and not isinstance(self.input, ipywidgets.Textarea)
 
     def read(self) -> Any:
         """The value, or `MISSING`; raises `Unreadable`."""
@@ -117,29 +125,46 @@ class Field:
         """Forget what was entered."""
         setattr(self.input, self.trait, self._empty())
 
+    def reset(self) -> None:
+        """Take back what was entered: the default stands there again, or nothing."""
+        setattr(self.input, self.trait, self._default)
+        self.touched = False
+
     def observe(self, changed: Callable[[], None]) -> None:
         """Call `changed` after each change of the input."""
 
-        def touched(_: Any) -> None:
+        def touched(_: Any = None) -> None:
             self.touched = True
             changed()
 
+        self.changed = touched
         self.input.observe(touched, self.trait)
 
     def show(self, error: str) -> None:
         """Show an error under the input, or take it away."""
-        if error == self.error:
-            return
-        self.error = error
+        if error != self.error:
+            self.error = error
+            mark = self._marked()
+            if error:
+                mark.add_class("nba-invalid")
+            else:
+                mark.remove_class("nba-invalid")
         self.note.value = self._note()
-        if error:
-            self.input.add_class("nba-invalid")
-        else:
-            self.input.remove_class("nba-invalid")
 
     def _note(self) -> str:
         error = f'<div class="nba-form-error" role="alert">{escape(plain(self.error, 600))}</div>' if self.error else ""
-        return error + (f'<div class="nba-form-help" dir="auto">{escape(self._help)}</div>' if self._help else "")
+        count = self._count()
+        counted = f'<div class="nba-form-count" role="status">{escape(count)}</div>' if count else ""
+        helped = f'<div class="nba-form-help" dir="auto">{escape(self._help)}</div>' if self._help else ""
+        return error + counted + helped
+
+    def _marked(self) -> Any:
+        """The widget that is marked where there is an error."""
+        return self.input
+
+    def _count(self) -> str:
+        """How much is entered, where that is worth saying."""
+        return ""
 
     def _new(self, parts: Parts, cls: Any, *classes: str, **traits: Any) -> Any:
         """The input, under its title; what helps is its tooltip too, which screen readers read."""

@@ -1,13 +1,15 @@
 """The form of an elicitation: a field for each property of its schema, or the address of a URL elicitation.
 
-What is shown is checked by the schema at every change; an error stands at its field once the field was touched, and
-Submit is enabled while the whole is valid. The content that goes out holds what is filled in: an input left empty is
-left out. An elicitation without a schema is answered in free text, as ``{"answer": "…"}``. A form that asks for a
-secret, and an address that is not to be opened, are declined at once (`refusal` says why).
+What is shown is checked by the schema at every change; an error stands at its field once the field was touched, what is
+wrong or missing is summed up above the buttons, and Submit is enabled while the whole is valid. Required fields come
+first. The content that goes out holds what is filled in: an input left empty is left out. An elicitation without a
+schema is answered in free text, as ``{"answer": "…"}``. A form that asks for a secret, and an address that is not to be
+opened, are declined at once (`refusal` says why).
 
 A front end holds back what is typed until the kernel has taken what was typed before, but not a click. So a click that
 comes within a moment of a change waits for the fields to be quiet (and the transcript's script holds it on a slow
-connection), and Enter never sends a form, it only shows what is missing.
+connection). Enter sends a form of one line of text; a larger one it never sends, it only shows what is missing. What
+the page adds (Enter held like a click, focus on the first fault, ARIA, the countdown) is in ``forms.js``.
 """
 
 from __future__ import annotations
@@ -68,17 +70,20 @@ class ElicitationForm(QuestionForm):
     widget
         What to show.
     fields
-        The fields, in the order of the schema; empty for a URL.
+        The fields, those that are required first; empty for a URL.
     submit
         The button that accepts.
+    reset
+        The button that takes back what was entered; None where nothing is.
     """
 
     def __init__(self, request: ElicitationRequest, answer: Answer, *, agent_name: str = "") -> None:
         super().__init__(answer)
         self._attempted = False
         self.fields: list[Field] = []
+        self.reset: ipywidgets.Button | None = None
         self._schema = request.schema if request.schema is not None else FREE_TEXT
-        head = heading(_asker(request.source, agent_name), request.message)
+        head = heading(_asker(request.source, agent_name), request.message, request.deadline)
         reason = refusal(request)
         if reason is not None:
             self._refuse(head, reason)
@@ -99,10 +104,22 @@ class ElicitationForm(QuestionForm):
             field.observe(self._changed)
             field.input.on_msg(self._entered)
         self._finish(head, body, self._choices("Submit"))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._attempted = False
         errors = self._check()
         for field in self.fields:  # a default that does not fit must say so, or nobody sees why Submit is disabled
             field.touched = field.spec.name in errors and "default" in field.spec.schema
         self._check()
+
+    def _start_over(self) -> None:
+        """Take back all that was entered."""
+        if not self._open:
+            return
+        for field in self.fields:
+            field.reset()
+        self._begin()
 
     def _refuse(self, head: str, reason: str) -> None:
         self._finish(head, [], [])
@@ -114,7 +131,10 @@ class ElicitationForm(QuestionForm):
         self.submit = self._button(accept, lambda: self._when_quiet(self._submit), "nba-primary")
         decline = self._button("Decline", lambda: self._send("decline", None))
         cancel = self._button("Cancel", lambda: self._send("cancel", None), "nba-right")
-        return [self.submit, decline, cancel]
+        if not self.fields:
+            return [self.submit, decline, cancel]
+        self.reset = self._button("Reset", lambda: self._when_quiet(self._start_over), "nba-small", "nba-held")
+        return [self.submit, decline, self.reset, cancel]
 
     # ------------------------------------------------------------ what is filled in
 
@@ -128,11 +148,18 @@ class ElicitationForm(QuestionForm):
 
     def _entered(self, widget: Any, content: Any, buffers: Any) -> None:
         if isinstance(content, Mapping) and content.get("event") == "submit":  # pyright: ignore[reportUnknownMemberType]
-            self._attempt()
+            self._when_quiet(self._submit if self._is_line else self._attempt)
+
+    @property
+    def _is_line(self) -> bool:
+        """Whether one line of text is all that the form asks for."""
+        return len(self.fields) == 1 and self.fields[0].is_line
 
     def _attempt(self) -> None:
+        """Show what is wrong or missing, and where the first of it is."""
         self._attempted = True
-        self._check()
+        if self._check():
+            self._blocked()
 
     def _content(self) -> tuple[dict[str, Any], dict[str, str]]:
         """The content, and what is wrong with it by field."""
@@ -175,9 +202,24 @@ class ElicitationForm(QuestionForm):
     def _show(self, errors: dict[str, str]) -> None:
         for field in self.fields:
             field.show(errors.get(field.spec.name, "") if field.touched or self._attempted else "")
-        own = any(field.spec.whole for field in self.fields)
-        self._say("" if own or (len(errors) > 1 and not self._attempted) else errors.get("", ""), "nba-form-error")
         self.submit.disabled = bool(errors)
+        self._sum_up(errors)
+
+    def _sum_up(self, errors: dict[str, str]) -> None:
+        """Say above the buttons why Submit is disabled: in a long form the field itself may be out of sight."""
+        named = {field.spec.name for field in self.fields}
+        whole = errors.get("", "") if "" not in named and (len(errors) == 1 or self._attempted) else ""
+        # while a field is being filled in, its own line says what is wrong; after an attempt all is told in one place
+        told = self._attempted
+        wrong = [f"{f.spec.title}: {f.error}" if told else f"{f.spec.title}." for f in self.fields if f.error]
+        waiting = [f.spec.title for f in self.fields if f.spec.name in errors and not f.error]
+        said = [whole] if whole else []
+        if wrong:
+            said.append(" ".join([f"{len(wrong)} fields to correct." if len(wrong) > 1 else "To correct:", *wrong]))
+        if waiting:
+            said.append(f"Still to fill in: {', '.join(waiting)}.")
+        urgent = bool(whole) or (bool(wrong) and self._attempted)
+        self._say(" ".join(said), "nba-form-error" if urgent else "nba-form-todo", "alert" if urgent else "status")
 
     # ------------------------------------------------------------ the frame's
 
@@ -187,6 +229,7 @@ class ElicitationForm(QuestionForm):
         for path, text in errors.items():
             by_field.setdefault(self._field_of(path), text)
         self._show(by_field)
+        self._blocked()
 
     def _inputs(self) -> Sequence[Any]:
         return [field.input for field in self.fields]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbagent.schema.shapes import is_list, is_object
-from nbagent.widgets.forms.choices import ChoiceField, ChoicesField
+from nbagent.widgets.forms.choices import ChoiceField, ChoicesField, FilterField
 from nbagent.widgets.forms.fields import (
     BooleanField,
     DateField,
@@ -26,10 +26,12 @@ from nbagent.widgets.forms.parts import Parts
 
 _MOST_FIELDS = 60
 _MOST_CHOICES = 500
+_LONG = 15
+"""More choices than these are filtered by typing."""
 
 
 def fields(schema: Mapping[str, Any], parts: Parts) -> list[Field]:
-    """The fields of a form for `schema`; one JSON field named "" where the schema is no flat object."""
+    """The fields of a form for `schema`, required ones first; one JSON field named "" for what is no flat object."""
     properties: Any = schema.get("properties")
     if not is_object(properties) or len(properties) > _MOST_FIELDS:
         bare = schema.get("type") == "object" and not (
@@ -39,7 +41,8 @@ def fields(schema: Mapping[str, Any], parts: Parts) -> list[Field]:
         return [] if bare else [JSONField(whole, parts)]
     required: Any = schema.get("required")
     names: set[Any] = {name for name in required if isinstance(name, str)} if is_list(required) else set()
-    return [field_for(name, _followed(part, schema), name in names, parts) for name, part in properties.items()]
+    first = sorted(properties, key=lambda name: name not in names)
+    return [field_for(name, _followed(properties[name], schema), name in names, parts) for name in first]
 
 
 def field_for(name: str, schema: Any, required: bool, parts: Parts) -> Field:
@@ -50,7 +53,7 @@ def field_for(name: str, schema: Any, required: bool, parts: Parts) -> Field:
     spec = Spec(name, schema, required, nullable)
     choices = _choices(schema)
     if choices is not None:
-        return ChoiceField(spec, parts, *choices)
+        return (FilterField if len(choices[0]) > _LONG else ChoiceField)(spec, parts, *choices)
     kind = schema.get("type")
     if kind == "string":
         return _TEXTS.get(str(schema.get("format")), TextField)(spec, parts)

@@ -52,6 +52,7 @@ class QuestionForm:
         self._lock = threading.Lock()
         self._open = True
         self._changed_at = -math.inf
+        self._tries = 0
         self._buttons: list[ipywidgets.Button] = []
         self.status = self._parts.make(ipywidgets.HTML, "nba-form-status")
         self.widget: ipywidgets.VBox
@@ -138,6 +139,13 @@ class QuestionForm:
             self._clear()
             self._end(_SAID[action])
 
+    def _blocked(self) -> None:
+        """An answer could not go out: the page's script puts the focus where the first fault is (``forms.js``)."""
+        self._tries += 1
+        frame: Any = self.widget
+        kept = [name for name in frame._dom_classes if not name.startswith("nba-blocked-")]
+        frame._dom_classes = (*kept, f"nba-blocked-{self._tries}")
+
     def _end(self, note: str) -> None:
         for widget in (*self._inputs(), *self._buttons):
             widget.disabled = True
@@ -145,9 +153,9 @@ class QuestionForm:
         frame: Any = self.widget
         frame.add_class("nba-form-ended")
 
-    def _say(self, text: str, look: str) -> None:
+    def _say(self, text: str, look: str, role: str = "status") -> None:
         shown = escape(plain(text, 400))
-        self.status.value = f'<div class="{look}" role="status" dir="auto">{shown}</div>' if shown else ""
+        self.status.value = f'<div class="{look}" role="{role}" dir="auto">{shown}</div>' if shown else ""
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -157,10 +165,17 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def heading(who: str, question: str) -> str:
-    """The head of a form as HTML: `who` is markup of ours, `question` anybody's text."""
+def heading(who: str, question: str, until: float | None = None) -> str:
+    """The head of a form as HTML: `who` is markup of ours, `question` anybody's text.
+
+    Where there is a time until which an answer counts, in seconds since 1970, the page's script counts it down.
+    """
     asked = f'<div class="nba-form-ask" dir="auto">{escape(plain(question, 4000))}</div>' if question else ""
-    return f'<div class="nba-form-from" dir="auto">{who}</div>{asked}'
+    limit = ""
+    if until is not None:
+        left = f"Answer by {time.strftime('%H:%M:%S', time.localtime(until))}"
+        limit = f'<div class="nba-form-limit" role="timer" data-until="{until:.3f}">{left}</div>'
+    return f'<div class="nba-form-from" dir="auto">{who}</div>{asked}{limit}'
 
 
 def named(name: str) -> str:

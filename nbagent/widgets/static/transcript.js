@@ -480,8 +480,10 @@ function makeView(model, store, host) {
     if (part.tail) part.tail(node.tail);
   }
 
+  function skew() { return Number.isFinite(store.skew) ? store.skew : 0; }
+
   function beat() {
-    const now = Date.now() / 1000 - (Number.isFinite(store.skew) ? store.skew : 0);
+    const now = Date.now() / 1000 - skew();
     ticking.forEach(({ since, joint }, element) => {
       let time = element;
       if (joint) {
@@ -495,7 +497,7 @@ function makeView(model, store, host) {
   // A form is an ordinary ipywidget: its view is made by the front end's own manager and attached as Lumino wants it.
   async function embed(slot, id) {
     const before = embedded.get(slot);
-    if (before) { embedded.delete(slot); before.gone = true; if (before.view) before.view.remove(); }
+    if (before) { embedded.delete(slot); before.gone = true; before.untend?.(); if (before.view) before.view.remove(); }
     slot.replaceChildren();
     if (!id) return;
     const mine = { gone: false, view: null };
@@ -511,23 +513,10 @@ function makeView(model, store, host) {
       const attach = lumino?.constructor?.attach;
       if (attach) attach.call(lumino.constructor, lumino, slot);
       else slot.append(made.el);
-      holdClicks(child, made.el);
+      mine.untend = tendForm(child, made, skew);
     } catch (error) {
       if (!mine.gone) slot.replaceChildren(el("div", "nba-quiet", "This form cannot be shown here: " + error));
     }
-  }
-
-  // A field's next state goes out only after the idle of its last; a click would overtake what was typed last.
-  function holdClicks(form, element) {
-    const unsent = (widget) => widget._msg_buffer != null || (widget.get?.("children") ?? []).some(unsent);
-    element.addEventListener("click", (event) => {
-      const button = event.target.closest(".nba-primary, .nba-held");
-      if (!button || !unsent(form)) return;
-      event.stopImmediatePropagation();
-      const began = Date.now();
-      const wait = () => setTimeout(() => (unsent(form) && Date.now() - began < 10_000 ? wait() : button.click()), 20);
-      wait();
-    }, true);
   }
 
   // JupyterLab replaces the view by the static document, but in a page that was reloaded in mid-run, or in a second tab, it

@@ -1,0 +1,142 @@
+// What the page adds to a form's ipywidgets: a click and Enter that do not overtake what was typed, the focus on the first
+// fault, what a screen reader needs to know of a field, and the countdown. `form` is the model, `made` its view, and `skew`
+// tells by how many seconds this clock is ahead of the kernel's. Loaded before transcript.js, which shows the form.
+
+const WRONG = ".nba-field.nba-invalid, .nba-field:has(+ .nba-form-note.nba-invalid)";
+const LINE = "input:not([type=checkbox]):not([type=radio])";
+// Each transcript loads this module anew, into one page.
+const PART = `nba-${Math.random().toString(36).slice(2)}-`;
+let formParts = 0;
+
+function tendForm(form, made, skew) {
+  const root = made.el;
+  let blocked = blockedBy(root);
+  let over = false;
+
+  // A field's next state goes out only after the idle of its last; a click would overtake what was typed last.
+  const unsent = (widget) => widget._msg_buffer != null || (widget.get?.("children") ?? []).some(unsent);
+  function whenSent(act) {
+    const began = Date.now();
+    const look = () => (unsent(form) && Date.now() - began < 10_000 ? setTimeout(look, 20) : over || act());
+    look();
+  }
+  root.addEventListener("click", (event) => {
+    const button = event.target.closest(".nba-primary, .nba-held");
+    if (!button || !unsent(form)) return;
+    event.stopImmediatePropagation();
+    whenSent(() => button.click());
+  }, true);
+
+  // Enter ends one line of text. While an input method composes it only takes the word, and held down it means nothing.
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.matches(LINE)) return;
+    if (event.isComposing || event.keyCode === 229 || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
+    const field = (form.get?.("children") ?? []).find((one) => (one.get("_dom_classes") ?? []).includes("nba-field"));
+    if (!field || event.target.closest(".nba-combo")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!event.repeat) whenSent(() => field.send({ event: "submit" }, {}));
+  }, true);
+
+  // What is typed into a filter and is none of its options stays in the page: the kernel is told, so that it is no answer.
+  async function tendFilters() {
+    const views = await Promise.all(made.children_views?.views ?? []);
+    for (const view of over ? [] : views.filter((one) => one.el.matches(".nba-combo"))) {
+      const input = view.el.querySelector("input");
+      const { model } = view;
+      let unfit = false;
+      const shown = (text) => { if (input.value !== text) { input.value = text; judge(); } };
+      const judge = () => {
+        const fits = (model.get("options") ?? []).includes(input.value);
+        input.classList.toggle("jpwidgets-invalidComboValue", !fits);
+        return fits;
+      };
+      input.addEventListener("input", () => {
+        const fits = judge();
+        if (!fits || unfit) model.send({ event: "typed", text: input.value }, {});
+        unfit = !fits;
+      });
+      view.listenTo(model, "msg:custom", (message) => {
+        if (message.event !== "show") return;
+        shown(message.text);
+        unfit = !judge();
+      });
+      model.send({ event: "ask" }, {});
+    }
+  }
+
+  // ipywidgets labels its inputs and says no more of them.
+  function describe() {
+    attribute(root, "role", "form");
+    const head = root.querySelector(".nba-form-head");
+    if (head) { named(head); attribute(root, "aria-labelledby", head.id); }
+    root.querySelector(".nba-form-status")?.setAttribute("aria-live", "polite");
+    root.querySelectorAll(".nba-field").forEach((field) => {
+      const input = field.querySelector("input, select, textarea");
+      if (!input) return;
+      const note = field.nextElementSibling;
+      if (note?.matches(".nba-form-note")) { named(note); attribute(input, "aria-describedby", note.id); }
+      const wrong = field.matches(WRONG);
+      attribute(input, "aria-invalid", wrong ? "true" : "false");
+      if (field.classList.contains("nba-required")) attribute(input, "aria-required", "true");
+    });
+  }
+
+  function focusFault() {
+    const now = blockedBy(root);
+    if (now === blocked) return;
+    blocked = now;
+    const active = document.activeElement;
+    if (active && active !== document.body && !root.contains(active)) return;
+    root.querySelector(`:is(${WRONG}) :is(input, select, textarea):enabled`)?.focus();
+  }
+
+  // JupyterLab takes a letter typed into what is no text for a command: "d d" on a list of choices deletes the cell. What
+  // is pressed with Ctrl stays its own, such as saving. It looks in the document's capture phase, so this must be before.
+  function ownKeys(event) {
+    if (!root.contains(event.target)) return;
+    const command = (event.ctrlKey || event.metaKey) && event.key.length === 1 && event.key !== " ";
+    event.target.toggleAttribute("data-lm-suppress-shortcuts", !command);
+  }
+  window.addEventListener("keydown", ownKeys, true);
+
+  const watcher = new MutationObserver(() => { describe(); focusFault(); countDown(); });
+  watcher.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] });
+  describe();
+  void tendFilters();
+
+  function countDown() {
+    const line = root.querySelector(".nba-form-limit");
+    if (!line) return;
+    const left = Number(line.dataset.until) - Date.now() / 1000 + skew();
+    const said = left > 0 ? `${span(Math.ceil(left))} left to answer` : "The time to answer is over.";
+    if (line.textContent !== said) line.textContent = said;
+    line.classList.toggle("nba-soon", left < 10);
+  }
+  const timer = setInterval(countDown, 1000);
+  countDown();
+
+  return () => {
+    over = true;
+    window.removeEventListener("keydown", ownKeys, true);
+    watcher.disconnect();
+    clearInterval(timer);
+  };
+}
+
+function blockedBy(root) {
+  return [...root.classList].find((name) => name.startsWith("nba-blocked-")) ?? "";
+}
+
+function attribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+function named(element) {
+  if (!element.id) element.id = PART + (formParts += 1);
+}
+
+function span(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  return minutes ? `${minutes} min ${String(seconds % 60).padStart(2, "0")} s` : `${seconds} s`;
+}
