@@ -149,6 +149,10 @@ class Agent:
                 f"agent {self.name!r}: output_type={self.output_type!r} cannot be validated: {error}"
             ) from None
 
+    def model_of_a_run(self) -> Model:
+        """The model that answers a run from its begin to its end, also where the agent names none."""
+        return self.model.decided() if isinstance(self.model, DefaultModel) else self.model
+
     def __repr__(self) -> str:
         return f"Agent({self.name!r}, model={self.model.name!r})"
 

@@ -1,6 +1,6 @@
 """The model of an agent that names none: a provider's whose key is set, else the local one, else one that says so.
 
-It guarantees: which model answers is decided anew for each run, and told in the transcript; without a key nothing
+It guarantees: which model answers is decided once, when a run begins, and told in the transcript; without a key nothing
 leaves this machine; an agent without a model always answers. Below: `provided`, `local`. Above: `nbagent.agent`.
 """
 
@@ -37,6 +37,7 @@ class DefaultModel:
 
     def __init__(self) -> None:
         self._known: dict[str, Model] = {}
+        self._decided: Model | None = None
 
     def __repr__(self) -> str:
         return "DefaultModel()"
@@ -56,6 +57,12 @@ class DefaultModel:
         """What OpenTelemetry's conventions call its provider."""
         return getattr(self._now(), "provider", "nbagent")
 
+    def decided(self) -> DefaultModel:
+        """One that stays with the model that is there now, whatever is set or installed later."""
+        one = DefaultModel()
+        one._decided = self._now()
+        return one
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
         """The answer of the model that is there now.
 
@@ -72,6 +79,8 @@ class DefaultModel:
                 yield chunk
 
     def _now(self) -> Model:
+        if self._decided is not None:
+            return self._decided
         name = chosen()
         if name not in self._known:
             self._known[name] = ProviderModel(name) if name != DemoModel.name else DemoModel()

@@ -181,7 +181,7 @@ class Run(Generic[H]):
 
     def _speak_as(self, agent: Agent) -> None:
         self.agent = agent
-        self.model = self.options.model or agent.model
+        self.model = self.options.model or agent.model_of_a_run()
         self.turn.agent_name = agent.name
 
     # ------------------------------------------------------------ events

