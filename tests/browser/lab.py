@@ -237,9 +237,13 @@ class Notebook:
             self.panel.locator('.jp-Toolbar-item[data-jp-item-name="save"]').click()
         return nbformat.read(self.path, as_version=4)
 
-    def kernel_state(self) -> str:
-        """What the server takes this notebook's kernel to be doing; it ends idle ones where it culls."""
-        return self.page.evaluate(f"async () => {{ {SESSIONS} return sessions[0].kernel.execution_state; }}")
+    def expect_kernel_state(self, state: str) -> None:
+        """Wait until the server takes this notebook's kernel to be in that state; it ends idle ones where it culls.
+
+        A message for a widget makes it idle for a moment, until the kernel has told again what it is.
+        """
+        told = f"async () => {{ {SESSIONS} return sessions[0].kernel.execution_state === '{state}'; }}"
+        self.page.wait_for_function(told, polling=100)
 
     def close_kernel(self) -> None:
         """Shut the kernel down, as closing the notebook for good does."""

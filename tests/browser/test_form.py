@@ -119,10 +119,10 @@ def test_the_server_takes_the_kernel_for_busy_while_a_form_waits(lab: Lab, page:
     form = notebook.output(2)
     type_over(page, form.get_by_label("String", exact=True), "Ada")
     expect(form.get_by_role("button", name="Submit")).to_be_enabled()
-    assert notebook.kernel_state() == "busy"
+    notebook.expect_kernel_state("busy")
     form.get_by_role("button", name="Cancel").click()
     notebook.wait_idle()
-    assert notebook.kernel_state() == "idle"
+    notebook.expect_kernel_state("idle")
     notebook.close_kernel()
 
 

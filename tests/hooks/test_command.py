@@ -207,7 +207,7 @@ async def test_one_that_is_cancelled_is_ended_with_all_that_it_started(tmp_path:
     assert took < (process.GRACE + 1 if stubborn else process.GRACE)
     assert ended(int(note.read_text()))
     assert children() == before
-    assert descriptors() == fds
+    assert descriptors() <= fds
 
 
 async def test_one_whose_caller_is_cancelled_twice_is_ended_all_the_same(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ async def test_fifty_in_a_row_leave_nothing() -> None:
     for _ in range(50):
         assert (await asked(CommandHook("echo ok"))).context == "ok"
     await eventually(lambda: threading.active_count() <= threads)
-    assert children() == before and descriptors() == fds
+    assert children() == before and descriptors() <= fds
 
 
 def test_it_runs_on_the_loop_of_another_thread_and_on_a_loop_that_is_closed_over_it(tmp_path: Path) -> None:

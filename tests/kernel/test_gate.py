@@ -175,6 +175,7 @@ def test_k2_a_receiver_put_in_front_of_ours_keeps_working(fresh: FrontEnd) -> No
     assert fresh.finish(cell).text.strip() == "v"
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_k2_click_to_answer_is_fast(front: FrontEnd, capsys: pytest.CaptureFixture[str]) -> None:
     took: list[float] = []

@@ -23,6 +23,7 @@ def printed(front: FrontEnd, cell: Execution, text: str) -> None:
     front.wait_for(lambda: text in cell.text)
 
 
+@pytest.mark.timed
 def test_k3_an_interrupt_ends_a_waiting_form(front: FrontEnd, ask: str, capsys: pytest.CaptureFixture[str]) -> None:
     took: list[float] = []
     for _ in range(5):
@@ -69,6 +70,7 @@ async def slow(end):
 """
 
 
+@pytest.mark.timed
 def test_k3_the_second_interrupt_hurries_and_the_first_only_cancels(front: FrontEnd) -> None:
     front.run(SLOW)
     code = (
@@ -107,6 +109,7 @@ def test_k3_an_interrupt_that_meets_no_run_still_ends_the_cell(front: FrontEnd) 
     assert (cell.error, cell.text) == ("KeyboardInterrupt", "")
 
 
+@pytest.mark.timed
 def test_k3_user_code_in_a_boundary_is_interrupted_and_the_run_cancelled(front: FrontEnd) -> None:
     code = """
 from nbagent import boundary
@@ -130,6 +133,7 @@ fg.conclude(run.reason)
     assert front.run("print(rig.runs[-1].log, boundary.active())").text.strip() == "['interrupted'] False"
 
 
+@pytest.mark.timed
 def test_k3_a_widget_callback_that_never_returns_can_be_stopped(front: FrontEnd, ask: str) -> None:
     code = (
         "import ipywidgets\ndef hang(_):\n    print('hangs', flush=True)\n    while True: pass\n"
@@ -144,6 +148,7 @@ def test_k3_a_widget_callback_that_never_returns_can_be_stopped(front: FrontEnd,
     assert owns_nothing(front)
 
 
+@pytest.mark.timed
 def test_k3_in_another_task_an_interrupt_ends_the_task_and_never_the_kernel(front: FrontEnd) -> None:
     code = (
         "async def f(label):\n    return await rig.ask(label)\n"

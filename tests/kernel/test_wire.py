@@ -70,7 +70,7 @@ def _cost(front: FrontEnd, agent: str) -> tuple[int, int]:
     return whole, whole - len(kept.encode())
 
 
-def test_bytes_are_at_most_twice_the_text_live_and_four_times_kept_and_grow_with_it(
+def test_bytes_are_at_most_four_times_the_text_live_and_three_times_kept_and_grow_with_it(
     front: FrontEnd, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (few, few_live), (many, many_live) = _cost(front, "few"), _cost(front, "many")
@@ -79,7 +79,7 @@ def test_bytes_are_at_most_twice_the_text_live_and_four_times_kept_and_grow_with
             f"\n16,000 deltas, times the text in bytes: live {many_live / 64_000:.2f}, whole cell {many / 64_000:.2f};"
             f" times 4,000: live {many_live / few_live:.2f}, whole cell {many / few:.2f}"
         )
-    assert many_live <= 2 * 64_000
-    assert many <= 4 * 64_000
-    assert many <= 4.3 * few  # an exponent of 1.05
-    assert many_live <= 4.3 * few_live
+    kept_few, kept = few - few_live, many - many_live
+    assert kept <= 3 * 64_000
+    assert kept <= 4.3 * kept_few  # an exponent of 1.05
+    assert many_live <= 4 * 64_000  # a frame each 33 ms: on a slow machine there are more of them for the same text

@@ -33,7 +33,14 @@ def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     monkeypatch.setattr(local, "find_spec", lambda name: None if name in modules else found(name))
 
 
+def test_a_library_that_slim_images_lack_is_named_with_its_package() -> None:
+    said = "ImportError: libgomp.so.1: cannot open shared object file: No such file or directory"
+    assert local._remedy(said).endswith("apt-get install libgomp1")
+    assert local._remedy("ValueError: no such model") == ""
+
+
 def test_a_key_that_is_set_decides_and_counts_at_once(monkeypatch: pytest.MonkeyPatch, keyless: Path) -> None:
+    monkeypatch.setattr(local, "find_spec", lambda name: object())  # as if the local model were installed
     agent = Agent("helper")
     assert agent.model.name == "local"
     (keyless / ".env").write_text("OPENAI_API_KEY=sk-1\n")

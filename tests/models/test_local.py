@@ -25,7 +25,11 @@ from nbagent.session import Session
 from tests.runtime.support import assert_nothing_left, assert_whole
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
-pytest.importorskip("xllamacpp", reason="pip install xllamacpp", exc_type=ImportError)
+pytest.importorskip(
+    "xllamacpp",
+    reason='pip install "jupyter-nbagent[local]"; on Debian: apt-get install libgomp1',
+    exc_type=ImportError,
+)
 pytest.importorskip("pydantic_ai", reason='pip install "jupyter-nbagent[openai]"')
 
 STORY = "Write a long story about the sea."
@@ -68,6 +72,7 @@ async def test_it_streams_twenty_tokens_of_real_text_and_says_that_it_is_small()
     assert usage.output_tokens == 60 and usage.cost is None
 
 
+@pytest.mark.timed
 async def test_a_cancelled_run_stops_the_generation_in_the_server_at_once() -> None:
     runtime, session = Runtime(Agent("friend", model=ProviderModel("local", temperature=0))), Session()
     with anyio.fail_after(200):

@@ -14,7 +14,11 @@ from tests.kernel.frontend import FrontEnd
 from tests.notebook.conftest import kept
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-pytest.importorskip("xllamacpp", reason='pip install "jupyter-nbagent[local]"', exc_type=ImportError)
+pytest.importorskip(
+    "xllamacpp",
+    reason='pip install "jupyter-nbagent[local]"; on Debian: apt-get install libgomp1',
+    exc_type=ImportError,
+)
 pytest.importorskip("pydantic_ai", reason='pip install "jupyter-nbagent[local]"')
 
 SETUP = """
@@ -36,6 +40,7 @@ def generated(url: str, key: str) -> int | None:
     return slot["next_token"][0]["n_decoded"] if slot["is_processing"] else None
 
 
+@pytest.mark.timed
 def test_an_interrupt_in_mid_stream_stops_the_generation_and_the_server_ends_with_its_kernel() -> None:
     with FrontEnd() as front:
         setup = front.run(SETUP, timeout=120)

@@ -225,6 +225,7 @@ async def test_an_answer_cut_by_its_limit_is_a_warning(spoken: Format) -> None:
     assert reason(events) == "completed" and "limit of output tokens" in of(events, Warning)[0].message
 
 
+@pytest.mark.timed
 async def test_a_cancelled_run_closes_the_connection_at_once(spoken: Format) -> None:
     text = spoken.said(["word "], stop="none")
     async with provider(Reply(text[:-1] if spoken.name.startswith("anthropic") else text, then="babble")) as served:
@@ -241,6 +242,7 @@ async def test_a_cancelled_run_closes_the_connection_at_once(spoken: Format) -> 
     assert_nothing_left(runtime, session)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("then", ["mute", "stall"])
 async def test_a_run_cancelled_while_nothing_comes_closes_the_connection_at_once(
     spoken: Format, then: Literal["mute", "stall"]
@@ -259,6 +261,7 @@ async def test_a_run_cancelled_while_nothing_comes_closes_the_connection_at_once
     assert len(served.requests) == 1
 
 
+@pytest.mark.timed
 async def test_a_run_cancelled_while_it_connects_ends_at_once(spoken: Format) -> None:
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))

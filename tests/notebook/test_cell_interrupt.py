@@ -37,6 +37,7 @@ def interrupted(front: FrontEnd, cell: Execution) -> float:
     return cell.idle_at - pressed
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", ["awaited", "re-entered"])
 @pytest.mark.parametrize("where", WHERE)
 def test_k3_an_interrupt_ends_the_cell_and_leaves_nothing(front: FrontEnd, where: str, how: str) -> None:
@@ -59,6 +60,7 @@ def test_k3_an_interrupt_ends_the_cell_and_leaves_nothing(front: FrontEnd, where
     assert result(front.run("x = %agent_run -n helper hi\nx.text")) == ["'Hello **you**.'"]
 
 
+@pytest.mark.timed
 def test_k3_an_interrupt_of_a_run_that_has_said_all_cuts_its_cleanup_short(front: FrontEnd, tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     front.run(

@@ -25,7 +25,7 @@ def executed(*sources: str, **options: Any) -> list[Any]:
 def test_p10_a_notebook_without_a_reader_ends_by_itself_with_its_forms_declined() -> None:
     began = time.monotonic()
     first, second = executed("%agent_run asking go", "%agent_run harmful go")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     for outputs in (first, second):
         (output,) = outputs
         assert set(output.data) == {"text/html", "text/markdown", "text/plain"}

@@ -150,6 +150,7 @@ def test_left_alone_the_defaults_go_out_and_nothing_else(sent: Sent) -> None:
     assert sent == [("accept", {"name": "Ada", **defaults})]
 
 
+@pytest.mark.timed
 def test_the_form_of_13_fields_is_cheap(capsys: pytest.CaptureFixture[str]) -> None:
     ElicitationForm(request(EVERYTHING), lambda *_: None).dispose()
     before = len(models())
