@@ -129,7 +129,7 @@ class Model(Protocol):
 class ElicitationResult:
     """The user's answer: `action` is MCP's accept, decline or cancel; `content` is set for accept alone.
 
-    `note` says why where nobody answered, such as "no front end can show a form here"; the model reads it.
+    `note` says why where nobody answered, such as "there are no widgets here"; the model reads it.
     """
 
     action: Action

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -75,6 +76,7 @@ def test_the_version_stands_in_one_place_and_the_changelog_knows_it() -> None:
     assert cited[1] == __version__
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="install git: it lists the files")
 def test_the_top_level_is_what_the_design_says() -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],

@@ -113,6 +113,11 @@ def _file(model: str) -> Path:
     return found[0]
 
 
+def _remedy(said: str) -> str:
+    """What to do about it, where that is known: slim images lack a library that llama.cpp is linked against."""
+    return "; on Debian or Ubuntu: apt-get install libgomp1" if "libgomp" in said else ""
+
+
 def _start(file: Path, context: int) -> Server:
     key = secrets.token_urlsafe(24)
     script = str(Path(__file__).with_name("serving.py"))
@@ -131,7 +136,8 @@ def _start(file: Path, context: int) -> Server:
             url = None
         if url is None:
             _end(process)
-            raise ModelError(f"the local model did not start: {_tail(log)}")
+            said = _tail(log)
+            raise ModelError(f"the local model did not start: {said}{_remedy(said)}")
     atexit.register(stop)
     return Server(process, os.getpid(), url, key)
 

@@ -78,7 +78,8 @@ class Answering:
             raise UsageError(f"no question {name} waits for an answer; {others}")
         found = waiting[name]
         try:
-            found.home.answer(found.question.id, command.action, command.content)
+            note = _reason(found.question.request, command)
+            found.home.answer(found.question.id, command.action, None if note else command.content, note=note)
         except InvalidAnswer as error:
             raise UsageError(f"{' '.join(str(error).split())}; {name} waits on") from error
         except AnswerRefused as error:
@@ -90,6 +91,16 @@ class Answering:
         rows = [_row(name, waiting.question.request) for name, waiting in self.waiting().items()]
         heads = ("question", "asked by", "what", "time left", "accept with")
         return table(heads, rows, empty="No question waits for an answer.")
+
+
+def _reason(request: Event, command: AnswerCommand) -> str:
+    """Why an elicitation is declined, which its asker reads; an approval has its own check of that."""
+    if not isinstance(request, ElicitationRequest) or command.action != "decline" or command.content is None:
+        return ""
+    reason = command.content.get("reason")
+    if set(command.content) != {"reason"} or not isinstance(reason, str):
+        raise InvalidAnswer({"": 'decline takes {"reason": "…"} and nothing else'})
+    return reason
 
 
 def _waiting() -> Iterator[Waiting]:

@@ -82,8 +82,16 @@ def show_background_agents(workspace: Workspace) -> None:
 def _show(workspace: Workspace, stream: Stream) -> None:
     nested = stream.nested
     id = nested.id if nested is not None and nested.id else workspace.runs.new_id()
-    shown = ShownAgent(workspace, _plan(workspace, stream), stream, id)
+    plan = replace(_plan(workspace, stream), heading=_heading(stream, id), attachments=())
+    shown = ShownAgent(workspace, plan, stream, id)
     workspace.spawn(shown.play(), f"nbagent background {id}")
+
+
+def _heading(stream: Stream, id: str) -> str:
+    """``auditor · for bookkeeper · in the background as r7``."""
+    parent = stream.parent
+    of = "" if parent is None or parent.agent_name == stream.agent_name else f" · for {parent.agent_name}"
+    return f"{stream.agent_name}{of} · in the background as {id}"
 
 
 def _plan(workspace: Workspace, stream: Stream) -> Plan:

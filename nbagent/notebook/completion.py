@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from nbagent.events import Action
-from nbagent.notebook.names import Names, agent_names, file_names, known_commands
+from nbagent.notebook.names import ANSWERS, Names, agent_names, file_names, known_commands
 from nbagent.notebook.parsing import APPROVE, OPTIONS, unquoted
 from nbagent.notebook.prompt.files import names as prompt_files
 
@@ -44,6 +44,8 @@ class Known:
         The names of the questions that wait.
     files
         The names of files that may hold a team.
+    answers
+        The names of files that may hold answers.
     """
 
     names: Names
@@ -51,6 +53,7 @@ class Known:
     runs: Callable[[], list[str]]
     questions: Callable[[], list[str]] = list
     files: Callable[[], list[str]] = list
+    answers: Callable[[], list[str]] = list
 
 
 def candidates(before: str, known: Known) -> tuple[str, list[str]] | None:
@@ -102,7 +105,12 @@ def install(workspace: Workspace) -> Callable[[], None]:
     def agent_matcher(context: CompletionContext) -> Any:
         names: dict[str, Any] = workspace.shell.user_ns  # pyright: ignore
         known = Known(
-            names, workspace.sessions.names, lambda: [run.id for run in workspace.runs.all], _waiting, file_names
+            names,
+            workspace.sessions.names,
+            lambda: [run.id for run in workspace.runs.all],
+            _waiting,
+            file_names,
+            lambda: file_names(ANSWERS),
         )
         found = candidates(context.text_until_cursor, known)
         if found is None:
@@ -136,7 +144,8 @@ def _values(option: str, known: Known) -> list[str]:
         case "--session":
             return known.sessions()
         case "--answers":
-            return [n for n in _public(known.names) if isinstance(known.names[n], Mapping) or callable(known.names[n])]
+            names = [n for n in _public(known.names) if isinstance(known.names[n], Mapping) or callable(known.names[n])]
+            return [*names, *known.answers()]
         case "--record-answers":
             return []
         case _:

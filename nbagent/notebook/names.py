@@ -41,10 +41,10 @@ def agent_names(names: Names) -> list[str]:
     return sorted(found | {"demo"})
 
 
-def file_names() -> list[str]:
-    """The files of the working folder that may hold a team; for completion."""
+def file_names(endings: tuple[str, ...] = FILES) -> list[str]:
+    """The files of the working folder that may hold a team, or what else ends so; for completion."""
     try:
-        return sorted(name for name in os.listdir() if name.lower().endswith(FILES) and not name.startswith("."))
+        return sorted(name for name in os.listdir() if name.lower().endswith(endings) and not name.startswith("."))
     except OSError:
         return []
 

@@ -70,8 +70,7 @@ class WidgetOutput:
     def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
         from nbagent.widgets.transcript import Transcript
 
-        agent = plan.runtime.agent
-        self._transcript = Transcript(on_stop=stop, agent=agent.name, model=agent.model.name)
+        self._transcript = Transcript(on_stop=stop, **plan.about)
         self._views: list[View] = []
         self._versions = Versions(self._transcript.bundle, self._send_unseen)
         self._beside = Beside(
@@ -162,8 +161,7 @@ class MarkdownOutput:
     def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
         from nbagent.widgets.document import Document as Blocks
 
-        agent = plan.runtime.agent
-        self._blocks = Blocks(agent=agent.name, model=agent.model.name)
+        self._blocks = Blocks(**plan.about)
         self._views: list[View] = []
         self._versions = Versions(self._bundle, self._replace)
 
@@ -213,8 +211,7 @@ class TerminalOutput:
     def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
         from nbagent.widgets.plain import PlainTranscript
 
-        agent = plan.runtime.agent
-        self._plain = PlainTranscript(_to_stdout, color=sys.stdout.isatty(), agent=agent.name, model=agent.model.name)
+        self._plain = PlainTranscript(_to_stdout, color=sys.stdout.isatty(), **plan.about)
 
     async def on_event(self, event: Event) -> None:
         """Write one event."""
@@ -251,7 +248,7 @@ class LaterOutput:
     def __init__(self, plan: Plan) -> None:
         from nbagent.widgets.document import Document as Blocks
 
-        self._blocks = Blocks(agent=plan.runtime.agent.name)
+        self._blocks = Blocks(**plan.about)
 
     async def on_event(self, event: Event) -> None:
         """Take one event."""

@@ -135,6 +135,9 @@ def parse_answer(line: str) -> AnswerCommand:
         return AnswerCommand(question, cast(Action, action))
     try:
         content: Any = json.loads(unquoted(rest))
+        json.dumps(content, ensure_ascii=False).encode()  # which half a pair of surrogates fails
+    except UnicodeEncodeError:
+        raise UsageError(f"{_quoted(rest)} holds half a character: write the whole of it") from None
     except ValueError as error:
         raise UsageError(f"{_quoted(rest)} is not JSON: {error}") from None
     if action == "cancel" or not isinstance(content, dict):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbagent.notebook.ground import Cell
     from nbagent.notebook.workspace import Workspace
     from nbagent.runtime import Runtime
+    from nbagent.widgets.attached import About
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Plan:
         The execution that asks, where there is one.
     attachments
         The pictures and files that the prompt names.
+    heading
+        The first line of what is shown, where that is no run's own cell.
     """
 
     command: RunCommand
@@ -51,6 +54,13 @@ class Plan:
     model: Any
     cell: Cell | None
     attachments: tuple[Attachment, ...] = ()
+    heading: str = ""
+
+    @property
+    def about(self) -> About:
+        """What a transcript is told before the run begins."""
+        agent, more = self.runtime.agent, self.attachments
+        return {"agent": agent.name, "model": agent.model.name, "heading": self.heading, "attachments": more}
 
     @property
     def cell_id(self) -> str | None:

@@ -68,7 +68,6 @@ class Printing:
         earlier, self._earlier = self._earlier, []
         if self._shown() or not earlier:
             return
-        agent = self._plan.runtime.agent
-        self._plain = PlainTranscript(self._write, agent=agent.name, model=agent.model.name)
+        self._plain = PlainTranscript(self._write, **self._plan.about)
         for event in earlier:
             self._plain.take(event)

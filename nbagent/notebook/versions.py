@@ -20,7 +20,32 @@ QUICKEST = 0.2
 """Seconds between two versions, at least."""
 
 
-class Versions:
+class _Timed:
+    """Looks at a text a while after it has grown, until it is stopped."""
+
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+
+    def touch(self) -> None:
+        """The text has grown."""
+        if self._timer is None and not self._over:
+            self._timer = self._loop.call_later(self._delay, self._look)
+
+    def stop(self) -> None:
+        """Nothing further is sent."""
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        raise NotImplementedError
+
+
+class Versions(_Timed):
     """Sends a growing text again and again, ever less often: the bytes of all versions stay linear in the last.
 
     Parameters
@@ -34,23 +59,9 @@ class Versions:
     def __init__(self, version: Callable[[], Document], send: Callable[[Document], None]) -> None:
         self._version = version
         self._send = send
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._over = False
+        super().__init__(QUICKEST)
         self._size = 0
         self._sent = self._loop.time()
-
-    def touch(self) -> None:
-        """The text has grown."""
-        if self._timer is None and not self._over:
-            self._timer = self._loop.call_later(QUICKEST, self._look)
-
-    def stop(self) -> None:
-        """No further version is sent."""
-        self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _look(self) -> None:
         self._timer = None
@@ -74,7 +85,7 @@ ALLOWANCE = 24_000
 """Characters that the texts beside a live view may have together, and half of the last one's length."""
 
 
-class Beside:
+class Beside(_Timed):
     """Keeps text beside a live view, for a notebook that is saved in mid-run: at pauses all of it, else now and then.
 
     What the texts weigh together is bounded: they come ever less often as they grow, but in a pause that is long enough
@@ -101,9 +112,7 @@ class Beside:
         steady: Callable[[], bool],
     ) -> None:
         self._texts, self._whole, self._send, self._seen, self._steady = texts, whole, send, seen, steady
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._over = False
+        super().__init__(PAUSE)
         self._news = self._sent = self._loop.time()
         self._size = self._spent = 0
         self._patience = PAUSE
@@ -111,15 +120,7 @@ class Beside:
     def touch(self) -> None:
         """The text has grown."""
         self._news = self._loop.time()
-        if self._timer is None and not self._over:
-            self._timer = self._loop.call_later(PAUSE, self._look)
-
-    def stop(self) -> None:
-        """Nothing further is sent."""
-        self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        super().touch()
 
     def _look(self) -> None:
         now = self._loop.time()

@@ -1,4 +1,5 @@
-"""The blocks of a transcript: a prompt, a text, reasoning, a tool card, a question, a note, a nested group, the footer.
+"""The blocks of a transcript: a heading, a prompt, a text, reasoning, a tool card, a question, a note, a nested group,
+the footer.
 
 Each knows what it holds and the word and tone of its state; none knows how it is drawn. Text is kept in `Growing`,
 which shows only so much of a flood and says what it leaves out: the session keeps all. Below: `words`, `markdown`.
@@ -18,7 +19,7 @@ from nbagent.widgets.markdown import Rendered
 TEXT_SHOWN = 200_000
 """Characters of one text block that a transcript shows; the session keeps all."""
 
-CARD_SHOWN = 40_000
+CARD_SHOWN = 120_000
 """Characters of a tool's output, and of its result, that a transcript shows."""
 
 
@@ -90,11 +91,19 @@ class Block:
 
 
 @dataclass(slots=True, eq=False)
+class Heading(Block):
+    """The first line of a transcript that stands apart from the run that it belongs to: a background agent's."""
+
+    text: str
+
+
+@dataclass(slots=True, eq=False)
 class Prompt(Block):
-    """The user's words, and the names of what is attached to them."""
+    """The user's words, and the names of what is attached to them; `pictures` are MIME bundles for the live view."""
 
     text: str
     attached: tuple[str, ...] = ()
+    pictures: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -144,6 +153,9 @@ class Card(Block):
         What the model reads.
     drawn
         A renderer of the user's own has drawn the result, as the last of the displays.
+    row
+        The id of the first card of the calls that run at the same time, which this one stands beside; 0 where it is
+        the first itself.
     """
 
     call_id: str
@@ -158,6 +170,7 @@ class Card(Block):
     displays: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     result: Growing = field(default_factory=lambda: Growing(CARD_SHOWN))
     drawn: bool = False
+    row: int = 0
 
     @property
     def over(self) -> bool:
@@ -226,13 +239,27 @@ class Note(Block):
 
 @dataclass(slots=True, eq=False)
 class Group(Block):
-    """The blocks of one stream; nested ones stand inside their parent's group."""
+    """The blocks of one stream; nested ones stand inside their parent's group.
+
+    Parameters
+    ----------
+    started, ended
+        Seconds since the epoch; `ended` is None while the stream works.
+    asking
+        How many questions of this stream, and of those nested in it, are open.
+    growing
+        The text that still grows; `row` are the cards of the latest calls, which run at the same time.
+    """
 
     agent: str = ""
     of: str = ""
     reason: str | None = None
+    started: float = 0.0
+    ended: float | None = None
+    asking: int = 0
     children: list[Block] = field(default_factory=list[Block])
     growing: Text | Reasoning | None = None
+    row: list[Card] = field(default_factory=list[Card])
 
     @property
     def label(self) -> str:
@@ -240,9 +267,22 @@ class Group(Block):
         return f"{self.agent} · for {self.of}" if self.of not in ("", self.agent) else self.agent
 
     @property
+    def tone(self) -> str:
+        """One of `nbagent.widgets.words.SIGNS`."""
+        if self.reason is None:
+            return "wait" if self.asking else "run"
+        return {"completed": "ok", "superseded": "off"}.get(self.reason, "bad")
+
+    @property
     def word(self) -> str:
-        """How the nested stream ended, where that is not plain to see."""
-        return "" if self.reason in (None, "completed") else str(self.reason).replace("_", " ")
+        """``done · 3.2 s``; without the time that a stream at work took so far."""
+        if self.reason is None:
+            return "asks you" if self.asking else "working"
+        word = _ENDS.get(self.reason, self.reason.replace("_", " "))
+        return word if self.ended is None else f"{word} · {words.duration(self.ended - self.started)}"
+
+
+_ENDS = {"completed": "done", "error": "failed", "hook_blocked": "blocked by a hook"}
 
 
 @dataclass(slots=True, eq=False)

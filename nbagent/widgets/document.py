@@ -4,23 +4,28 @@ A `Document` takes every event of a run and keeps blocks: prompts, texts, reason
 nested groups (one a sub-stream), and the facts of the footer. It is pure: it knows no widget and no clock but that of
 the events. The live view (`wire`), the static twin (`static`) and the terminal (`plain`) all read this one tree.
 
-It guarantees: blocks are only ever added at the end of their group, and their ids never change; text only grows, apart
-from the last line of a tool's output (progress bars); whatever changed since the last look is in `changed`.
+It guarantees: blocks are only ever added at the end of their group (the card of a call that runs beside others: at the
+end of their row), and their ids never change; text only grows, apart from the last line of a tool's output (progress
+bars); whatever changed since the last look is in `changed`.
 Below: `events`, `blocks`, `words`. Above: `wire`, `static`, `plain`, `transcript`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, Unpack
 
 from nbagent import events as ev
-from nbagent.widgets import words
-from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Note, Prompt, Question, Reasoning, Text
-from nbagent.widgets.media import of_content
+from nbagent.widgets import attached, media, words
+from nbagent.widgets.attached import About
+from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
+from nbagent.widgets.endings import ending
 
 B = TypeVar("B", bound=Block)
+
+_WRITTEN = 500
+"""Characters of a call's arguments that are shown while the model writes them."""
 
 
 class Document:
@@ -28,8 +33,8 @@ class Document:
 
     Parameters
     ----------
-    agent, model
-        What the footer says until an event says better.
+    about
+        What is known of the run beforehand.
 
     Examples
     --------
@@ -40,15 +45,20 @@ class Document:
     ['Hello']
     """
 
-    def __init__(self, *, agent: str = "", model: str = "") -> None:
+    def __init__(self, **about: Unpack[About]) -> None:
+        agent, heading = about.get("agent", ""), about.get("heading", "")
         self._ids = itertools.count(2)
         self.root = Group(0, 0, agent=agent)
-        self.footer = Footer(1, 0, agent=agent, model=model)
+        self.footer = Footer(1, 0, agent=agent, model=about.get("model", ""))
         self.changed: dict[int, Block] = {}
         self._groups: dict[str, Group] = {}
+        self._by_id: dict[int, Group] = {}  # the nested ones
         self._cards: dict[tuple[int, str], Card] = {}
         self._questions: dict[str, Question] = {}
         self._usages: dict[int, ev.TokenUsage] = {}
+        self._attachments = tuple(about.get("attachments", ()))
+        if heading:
+            self._add(self.root, Heading(next(self._ids), 0, heading))
         self._handlers: dict[str, Callable[[Group, Any], None]] = {
             "stream_started": self._started, "stream_stopped": self._stopped, "user_message": self._prompt,
             "agent_info": self._agent, "agent_choice": self._text, "agent_choice_reasoning": self._reasoning,
@@ -120,12 +130,18 @@ class Document:
             self._touch(self.footer)
             return self.root
         parent = self._groups.get(getattr(event, "parent_id", None) or "", self.root)
-        return self._nested(parent, event.stream_id, event.agent_name)
+        return self._nested(parent, event.stream_id, event.agent_name, event.timestamp)
 
-    def _nested(self, parent: Group, stream_id: str, agent: str) -> Group:
-        group = self._add(parent, Group(next(self._ids), parent.id, agent=agent, of=parent.agent))
-        self._groups[stream_id] = group
+    def _nested(self, parent: Group, stream_id: str, agent: str, at: float) -> Group:
+        group = self._add(parent, Group(next(self._ids), parent.id, agent=agent, of=parent.agent, started=at))
+        self._groups[stream_id] = self._by_id[group.id] = group
         return group
+
+    def _around(self, group_id: int) -> Iterator[Group]:
+        """The nested group of that id, and those around it."""
+        while (group := self._by_id.get(group_id)) is not None:
+            yield group
+            group_id = group.parent
 
     def _add(self, group: Group, block: B) -> B:
         group.children.append(block)
@@ -146,7 +162,7 @@ class Document:
         self._touch(growing)
 
     def _note(self, group: Group, level: str, text: str, next_step: str = "") -> None:
-        self._add(group, Note(next(self._ids), group.id, level, text, next_step))
+        self._add(group, Note(next(self._ids), group.id, level, words.sentence(text), next_step))
 
     # ------------------------------------------------------------ stream
 
@@ -156,39 +172,35 @@ class Document:
             self._touch(self.footer)
 
     def _stopped(self, group: Group, event: ev.StreamStopped) -> None:
-        self._settle(group, event.timestamp)
-        group.reason = event.reason
+        self._end(group, event.reason, event.timestamp)
         if group is not self.root:
-            self._touch(group)
             return
+        for nested in self._by_id.values():
+            self._end(nested, event.reason, event.timestamp)
         self.footer.stopped, self.footer.reason, self.footer.doing = event.timestamp, event.reason, ""
         self._touch(self.footer)
-        self._ending(group, event)
+        told = any(isinstance(block, Note) and block.level == "error" for block in group.children)
+        if (note := ending(event.reason, event.message, self.footer.elapsed, told=told)) is not None:
+            self._note(group, *note)
 
-    def _ending(self, group: Group, event: ev.StreamStopped) -> None:
-        after = words.roughly(self.footer.elapsed)
-        kept = "The text so far is kept."
-        again = "Run the cell again to start over."
-        notes = {
-            "interrupted": ("warning", f"Interrupted after {after}. {kept}", again),
-            "cancelled": ("warning", f"Stopped after {after}. {kept}", again),
-            "superseded": ("info", f"Superseded after {after}: the cell was run again.", ""),
-            "max_iterations": ("warning", event.message or "The limit of model calls is reached.",
-                               "Raise max_iterations, or ask for less at once."),
-        }  # fmt: skip
-        if event.reason in notes:
-            self._note(group, *notes[event.reason])
-        elif event.reason in ("error", "hook_blocked") and not self._told(group):
-            text = event.message or ("Blocked by a hook." if event.reason == "hook_blocked" else "The run failed.")
-            self._note(group, "error", text, words.advice(event.reason, text))
-
-    def _told(self, group: Group) -> bool:
-        return any(isinstance(block, Note) and block.level == "error" for block in group.children)
+    def _end(self, group: Group, reason: str, at: float) -> None:
+        if group.reason is not None:
+            return
+        self._settle(group, at)
+        group.reason, group.ended = reason, at
+        for card in group.row:
+            if card.state == "writing":  # the model did not come to its end
+                card.state = "cancelled"
+                self._touch(card)
+        if group is not self.root:
+            self._touch(group)
 
     def _prompt(self, group: Group, event: ev.UserMessage) -> None:
         self._settle(group, event.timestamp)
-        attached = tuple(str(one.get("name") or one.get("mime", "")) for one in event.attachments)
-        self._add(group, Prompt(next(self._ids), group.id, event.content, attached))
+        group.row = []
+        names = attached.names(event.attachments)
+        pictures = attached.pictures(self._attachments) if names and group is self.root else ()
+        self._add(group, Prompt(next(self._ids), group.id, event.content, names, pictures))
 
     def _agent(self, group: Group, event: ev.AgentInfo) -> None:
         if group is self.root:
@@ -210,6 +222,7 @@ class Document:
     def _text(self, group: Group, event: ev.AgentChoice) -> None:
         if not isinstance(group.growing, Text):
             self._settle(group, event.timestamp)
+            group.row = []
             group.growing = self._add(group, Text(next(self._ids), group.id))
         group.growing.source.add(event.content)
         self._touch(group.growing)
@@ -217,6 +230,7 @@ class Document:
     def _reasoning(self, group: Group, event: ev.AgentChoiceReasoning) -> None:
         if not isinstance(group.growing, Reasoning):
             self._settle(group, event.timestamp)
+            group.row = []
             group.growing = self._add(group, Reasoning(next(self._ids), group.id, event.timestamp))
         group.growing.source.add(event.content)
         self._touch(group.growing)
@@ -230,14 +244,32 @@ class Document:
         if card is None or (fresh and card.over):
             self._settle(group, event.timestamp)
             card = Card(next(self._ids), group.id, event.tool_call_id, getattr(event, "name", ""), event.timestamp)
-            self._cards[key] = self._add(group, card)
+            self._cards[key] = card
+            self._stand(group, card)
         self._touch(card)
         return card
+
+    def _stand(self, group: Group, card: Card) -> None:
+        """Put a new card beside the calls that run, else below all that is said."""
+        if all(other.over for other in group.row):
+            group.children.append(card)
+            group.row = [card]
+            return
+        card.row = group.row[0].id
+        place = len(group.children)
+        while group.children[place - 1] is not group.row[-1]:
+            place -= 1
+        group.children.insert(place, card)
+        group.row.append(card)
 
     def _partial(self, group: Group, event: ev.PartialToolCall) -> None:
         card = self._cards.get((group.id, event.tool_call_id))
         if card is None or card.over or not card.name:
-            self._card(group, event, fresh=True).name = event.name
+            card = self._card(group, event, fresh=True)
+            card.name = event.name
+        if card.state == "writing" and len(written := str(card.arguments)) < _WRITTEN:
+            card.arguments = written + event.arguments
+            self._touch(card)
 
     def _call(self, group: Group, event: ev.ToolCallStarted) -> None:
         card = self._card(group, event, fresh=True)
@@ -258,17 +290,24 @@ class Document:
         if event.is_error and event.state == "ok":
             card.state = "failed"
         card.result.add(event.response)
-        card.displays += [of_content(block) for block in event.content]
+        card.displays += [media.of_content(block) for block in event.content]
 
     # ------------------------------------------------------------ questions
 
     def _ask(self, group: Group, question: Question, at: float) -> None:
         self._settle(group, at)
         self._questions[question.question_id] = self._add(group, question)
+        self._asks(group.id, 1)
         card = self._cards.get((question.parent, question.call_id or ""))
         if card is not None and not card.over:
             card.asked = at
             self._touch(card)
+
+    def _asks(self, group_id: int, change: int) -> None:
+        """One more or one less of the questions in that group, and in those around it, is open."""
+        for around in self._around(group_id):
+            around.asking += change
+            self._touch(around)
 
     def _elicitation(self, group: Group, event: ev.ElicitationRequest) -> None:
         question = Question(
@@ -292,6 +331,7 @@ class Document:
             return
         question.action, question.note = event.action, event.note
         self._touch(question)
+        self._asks(question.parent, -1)
         same = (question.parent, question.call_id)
         waiting = [q for q in self._questions.values() if (q.parent, q.call_id) == same and q.action is None]
         card = self._cards.get((question.parent, question.call_id or ""))
@@ -307,17 +347,15 @@ class Document:
             name = f" as {event.background_id}" if event.background_id else ""
             self._note(group, "info", f"{event.child_agent} runs in the background{name}.")
         elif event.child_stream_id not in self._groups:
-            self._nested(group, event.child_stream_id, event.child_agent)
+            self._nested(group, event.child_stream_id, event.child_agent, event.timestamp)
 
     def _sub_completed(self, group: Group, event: ev.SubSessionCompleted) -> None:
         child = self._groups.get(event.child_stream_id)
         if child is not None and child is not self.root:
-            self._settle(child, event.timestamp)
-            child.reason = event.reason
-            self._touch(child)
+            self._end(child, event.reason, event.timestamp)
 
     def _warning(self, group: Group, event: ev.Warning) -> None:
-        self._note(group, "warning", event.message)
+        self._note(group, "warning", event.message, words.after_warning(event.message))
 
     def _error(self, group: Group, event: ev.Error) -> None:
         self._settle(group, event.timestamp)
@@ -326,11 +364,14 @@ class Document:
     def _blocked(self, group: Group, event: ev.HookBlocked) -> None:
         at_prompt = event.point == "user_prompt_submit"
         text = f"The hook {event.hook} blocked {event.point}: {event.reason}"
-        self._note(group, "error" if at_prompt else "warning", text, words.ADVICE["hook_blocked"] if at_prompt else "")
+        steps = words.ADVICE if at_prompt else words.STEPS
+        self._note(group, "error" if at_prompt else "warning", text, steps["hook_blocked"])
 
     def _hook(self, group: Group, event: ev.HookFinished) -> None:
-        if event.error:
-            self._note(group, "warning", f"The hook {event.hook} ({event.point}) failed: {event.error}")
+        last = group.children[-1] if group.children else None
+        if event.error and not (isinstance(last, Note) and event.error in last.text):  # the warning told of it
+            text = f"The hook {event.hook} of {event.point} failed: {event.error}"
+            self._note(group, "warning", text, words.STEPS["hook_failed"])
 
     def _server(self, group: Group, event: ev.MCPInitStarted) -> None:
         self.footer.doing = f"starting {event.server}"
@@ -340,14 +381,16 @@ class Document:
         self.footer.doing = ""
         self._touch(self.footer)
         if event.error:
-            self._note(group, "warning", f"The server {event.server} did not start: {event.error}")
+            text = f"The server {event.server} did not start: {event.error}"
+            self._note(group, "warning", text, words.STEPS["server_down"])
 
     def _switching(self, group: Group, event: ev.AgentSwitching) -> None:
         self._settle(group, event.timestamp)
         self._note(group, "info", f"{event.agent_name} hands over to {event.to_agent}.")
 
     def _fallback(self, group: Group, event: ev.ModelFallback) -> None:
-        self._note(group, "warning", f"{event.from_model} failed ({event.error}); {event.to_model} takes over.")
+        text = f"{event.from_model} failed ({event.error}); {event.to_model} takes over."
+        self._note(group, "warning", text, words.STEPS["fallback"])
 
     def _compaction(self, group: Group, event: ev.SessionCompaction) -> None:
         kept = f"{event.messages_before} messages became {event.messages_after}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nbagent.widgets import media, words
-from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Note, Prompt, Question, Reasoning, Text
+from nbagent.widgets import arguments, media, words
+from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
 from nbagent.widgets.text import plain
 from nbagent.widgets.wire import result, thinking
@@ -20,9 +20,19 @@ def flat(document: Document) -> str:
     return "\n".join([*_children(document.root), " · ".join(map(plain, facts(document.footer)))]).strip("\n")
 
 
+def said_in(group: Group) -> str:
+    """What a nested agent's part of a transcript says."""
+    return "\n".join(_children(group))
+
+
 def asked(question: Question) -> str:
     """``ledger asked: Transfer EUR 412.50?``."""
     return f"{question.source} asked: {question.message}" if question.source else question.message
+
+
+def ended(group: Group) -> str:
+    """``auditor · for bookkeeper ✓ done · 3.2 s``."""
+    return f"{group.label} {words.SIGNS[group.tone]} {group.word}"
 
 
 def facts(footer: Footer) -> list[str]:
@@ -39,6 +49,8 @@ def _children(group: Group) -> Iterator[str]:
 
 def _block(block: Block) -> Iterator[str]:
     match block:
+        case Heading():
+            yield block.text
         case Prompt():
             yield from (block.text, ", ".join(block.attached))
         case Drawn():
@@ -49,7 +61,7 @@ def _block(block: Block) -> Iterator[str]:
             yield from (thinking(block), block.source.text)
         case Card():
             yield f"{words.SIGNS[block.tone]} {block.name} {words.summary(block.arguments)} {block.word}"
-            yield from (words.in_full(block.arguments, 8000), block.output.text)
+            yield from (arguments.in_full(block.arguments), block.output.text)
             yield from map(media.as_text, block.displays)
             yield from (result(block), block.result.cut or block.output.cut)
         case Question():
@@ -58,7 +70,7 @@ def _block(block: Block) -> Iterator[str]:
         case Note():
             yield f"{block.text} {block.next}".rstrip()
         case Group():
-            yield f"{block.label} {block.word}".rstrip()
+            yield ended(block)
             yield from _children(block)
         case _:
             return

@@ -6,7 +6,7 @@ but http, https and mailto, and all HTML, this module's own included, passes nh3
 and no class but those that highlighting needs. The one door to markdown-it-py, pygments and nh3.
 
 A growing text is cut where a block is certainly over (`splitter`), so that each block is rendered once.
-Below: `text`, `splitter`, `images`. Above: `blocks`, `media`, `wire`, `static`.
+Below: `text`, `splitter`, `formulas`, `images`, `inert`. Above: `blocks`, `media`, `wire`, `static`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from nbagent.widgets import formulas
 from nbagent.widgets.images import shown
+from nbagent.widgets.inert import escaped, fenced, sets_signs, texless
 from nbagent.widgets.splitter import Splitter
 from nbagent.widgets.text import plain
 
@@ -46,10 +48,15 @@ _ATTRIBUTES: dict[str, set[str]] = {
 }
 _TOKEN_CLASSES = {"k", "s", "c", "m", "f", "b", "gd", "gi"}
 _CLASSES = {"span": {*_TOKEN_CLASSES, "nba-img"}, "pre": {"nba-code"}}
+_OWN_CLASSES = _CLASSES | {"span": {*_CLASSES["span"], "nba-math"}, "div": {"nba-math"}}
 
 
 def sanitise(fragment: str) -> str:
     """The harmless part of an HTML fragment, its tags balanced."""
+    return _clean(fragment, _CLASSES)
+
+
+def _clean(fragment: str, classes: dict[str, set[str]]) -> str:
     import nh3
 
     return nh3.clean(
@@ -57,7 +64,7 @@ def sanitise(fragment: str) -> str:
         tags=_TAGS,
         clean_content_tags={"script", "style", "iframe", "object", "embed", "template", "noscript", "svg", "math"},
         attributes=_ATTRIBUTES,
-        allowed_classes=_CLASSES,
+        allowed_classes=classes,
         set_tag_attribute_values={"a": {"target": "_blank"}},
         generic_attribute_prefixes=set(),
         url_schemes=set(_SCHEMES),
@@ -90,7 +97,9 @@ def _parser() -> MarkdownIt:
         linkify.set({"fuzzy_link": False, "fuzzy_email": False})
     parser.validateLink = lambda url: True  # the renderer decides, so that a bad link keeps its text
     parser.inline.ruler.before("html_inline", "line_break", _line_break)
+    formulas.install(parser)
     rules = {"image": _image, "link_open": _link_open, "fence": _fence, "code_block": _fence}
+    rules |= {"formula": _formula, "formula_block": _formula}
     for name, rule in (rules | {"th_open": _cell_open, "td_open": _cell_open}).items():
         parser.add_render_rule(name, rule)
     return parser
@@ -138,6 +147,15 @@ def _fence(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env
     return f'<pre class="nba-code"><code>{highlight(token.content, language)}</code></pre>'
 
 
+def _formula(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    """A formula as it was written, for the page's renderer where its commands only set signs; else as code."""
+    token = tokens[index]
+    written, block = html.escape(token.content, quote=False), token.type == "formula_block"
+    if sets_signs(formulas.tex(token.content)):
+        return f'<{token.tag} class="nba-math">{written}</{token.tag}>' + "\n" * block
+    return f'<pre class="nba-code"><code>{written}</code></pre>\n' if block else f"<code>{written}</code>"
+
+
 def render(source: str, env: dict[str, Any] | None = None) -> str:
     """Safe HTML of markdown.
 
@@ -151,7 +169,7 @@ def render(source: str, env: dict[str, Any] | None = None) -> str:
     source = plain(source)
     if len(source) > BLOCK_LIMIT or _open_brackets(source) > BRACKETS:
         return f'<pre class="nba-code">{html.escape(source)}</pre>'
-    safe = sanitise(_parser().render(source, {} if env is None else env))
+    safe = _clean(_parser().render(source, {} if env is None else env), _OWN_CLASSES)
     return shown(_BETWEEN.sub(r"\1", safe).rstrip("\n"))
 
 
@@ -165,7 +183,7 @@ def _open_brackets(text: str) -> int:
 
 
 _BRACKET = re.compile(r"[\[\]]")
-_BETWEEN = re.compile(r"(</?(?:table|thead|tbody|tr|th|td|ul|ol|li|p|h[1-6]|blockquote|pre|hr|br)\b[^>]*>)\n")
+_BETWEEN = re.compile(r"(</?(?:table|thead|tbody|tr|th|td|ul|ol|li|p|h[1-6]|blockquote|pre|hr|br|div)\b[^>]*>)\n")
 """Line feeds that mean nothing; in code no such tag stands unescaped."""
 
 
@@ -213,7 +231,9 @@ def highlight(code: str, language: str) -> str:
     return "".join(f'<span class="{name}">{value}</span>' if name else value for name, value in escaped)
 
 
-_ADORNED = re.compile(r'<span class="(?:k|s|c|m|f|b|gd|gi)">([^<]*)</span>| target="_blank" rel="noopener noreferrer"')
+_ADORNED = re.compile(
+    r'<span class="(?:k|s|c|m|f|b|gd|gi|nba-math[ \w]*)">([^<]*)</span>| target="_blank" rel="noopener noreferrer"'
+)
 
 
 def lean(rendered: str) -> str:
@@ -280,19 +300,12 @@ def safe_markdown(source: str) -> str:
 
 def _safe(block: str) -> str:
     if len(block) <= BLOCK_LIMIT and _harmless(block):
-        return block
-    return _escaped(block) if len(block) <= _ESCAPED else fenced(block)
+        return texless(block)
+    return escaped(block) if len(block) <= _ESCAPED else fenced(block)
 
 
 _ESCAPED = 4000
 """A block of more characters is not escaped sign by sign: JupyterLab reads it for headings, in quadratic time."""
-
-
-def fenced(text: str) -> str:
-    """`text` as a block of code that it cannot leave."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text.rstrip()}\n{fence}"
 
 
 def _harmless(block: str) -> bool:
@@ -322,9 +335,3 @@ def _raw_parser() -> MarkdownIt:
     parser.enable(["table", "strikethrough"])
     parser.validateLink = lambda url: True
     return parser
-
-
-def _escaped(block: str) -> str:
-    """The block with nothing left for a markdown parser to act on."""
-    text = html.escape(block, quote=False)
-    return re.sub(r"([\\`*_\[\]!#|~:])", r"\\\1", text)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator
+from typing import Unpack
 
 from nbagent.events import AgentChoice, Event
-from nbagent.widgets import media, words
-from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Note, Prompt, Question, Reasoning, Text
+from nbagent.widgets import arguments, media, words
+from nbagent.widgets.attached import About
+from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
 from nbagent.widgets.text import plain
 
@@ -64,10 +66,12 @@ class _Paint:
 
 def _block(block: Block, width: int, paint: _Paint) -> Iterator[str]:
     match block:
+        case Heading():
+            yield paint(plain(block.text), "bold")
         case Prompt():
             yield from (paint("│ " + line, "dim") for line in _wrapped(plain(block.text), width - 2))
             if block.attached:
-                yield paint(f"│ with {', '.join(plain(name, 80) for name in block.attached)}", "dim")
+                yield paint(f"│ with {', '.join(block.attached)}", "dim")
         case Drawn():
             yield from _wrapped(media.as_text(block.bundle), width)
         case Text():
@@ -88,7 +92,8 @@ def _block(block: Block, width: int, paint: _Paint) -> Iterator[str]:
             text = plain(f"{sign} {block.text} {block.next}".rstrip())
             yield from (paint(part, block.level) for part in _wrapped(text, width))
         case Group():
-            yield paint(f"┌ {plain(block.label)}" + (f" · {block.word}" if block.word else ""), "dim")
+            state = f"{paint(words.SIGNS[block.tone], block.tone)} {block.word}"
+            yield f"{paint(f'┌ {plain(block.label)}', 'dim')}  {state}"
             inside = [line for child in block.children for line in _block(child, width - 2, paint)]
             yield from (f"│ {line}".rstrip() for line in inside[:-1])
             yield "└"
@@ -101,7 +106,7 @@ def _card(card: Card, width: int, paint: _Paint) -> Iterator[str]:
     yield _head(card, width, paint)
     shown = [media.as_text(bundle) for bundle in card.displays]
     output, answer = plain(card.output.text), plain(card.result.text)
-    bodies = [output, *shown, answer if answer.strip() != output.strip() else ""]
+    bodies = [arguments.in_full(card.arguments), output, *shown, answer if answer.strip() != output.strip() else ""]
     for body in bodies:
         lines = body.rstrip().split("\n") if body.strip() else []
         for line in lines[:_LINES]:
@@ -153,6 +158,8 @@ class PlainTranscript:
         Takes each piece of text, such as ``sys.stdout.write``; called on the loop's thread.
     color
         Whether to use ANSI colours.
+    about
+        What `Document` is told before the run begins.
 
     Attributes
     ----------
@@ -162,8 +169,8 @@ class PlainTranscript:
 
     lossless = True
 
-    def __init__(self, write: Callable[[str], None], *, color: bool = False, agent: str = "", model: str = "") -> None:
-        self.document = Document(agent=agent, model=model)
+    def __init__(self, write: Callable[[str], None], *, color: bool = False, **about: Unpack[About]) -> None:
+        self.document = Document(**about)
         self._write = write
         self._paint = _Paint(color)
         self._open = False  # a text is being written
@@ -217,13 +224,16 @@ class PlainTranscript:
             case Footer():
                 return event.type == "stream_stopped"
             case Group():
-                return event.type in ("sub_session_started", "stream_started")
+                starts, stops = ("sub_session_started", "stream_started"), ("sub_session_completed", "stream_stopped")
+                return event.type in (starts if block.reason is None else stops)
             case _:
-                return isinstance(block, Prompt | Note)
+                return isinstance(block, Prompt | Note | Heading)
 
     def _lines(self, block: Block) -> list[str]:
         if isinstance(block, Footer):
             return list(_footer(block, self._paint))
         if isinstance(block, Group):
-            return [self._paint(f"┌ {plain(block.label)}", "dim")]
+            head = self._paint(f"{'┌' if block.reason is None else '└'} {plain(block.label)}", "dim")
+            sign = self._paint(words.SIGNS[block.tone], block.tone)
+            return [head if block.reason is None else f"{head}  {sign} {block.word}"]
         return list(_block(block, WIDTH, self._paint))

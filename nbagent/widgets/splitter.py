@@ -2,12 +2,14 @@
 
 `Splitter` cuts a text that arrives in pieces where a block is certainly over, and waits where it might go on, so that
 each block can be rendered once. It guarantees that rendering its blocks one after the other gives what rendering the
-whole gives, but for link definitions that come later. It knows no renderer. Below: nothing. Above: `markdown`.
+whole gives, but for link definitions that come later. It knows no renderer. Below: `formulas`. Above: `markdown`.
 """
 
 from __future__ import annotations
 
 import re
+
+from nbagent.widgets.formulas import Opened
 
 _LIST = re.compile(r"\s{0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)")
 _HEADING = re.compile(r"#{1,6}(?:\s|$)")
@@ -34,6 +36,8 @@ class Splitter:
         self._fence: tuple[str, bool, bool] | None = None  # its marks; in a quote; at the very left
         self._waits = False  # the open block is a list or indented code: a blank line does not end it
         self._blank = True
+        self._formula: Opened | None = None
+        self._formula_at = 0  # the index of its first line
 
     @property
     def tail(self) -> str:
@@ -56,10 +60,13 @@ class Splitter:
 
     def close(self) -> list[str]:
         """The open block, as the last."""
-        rest, self._lines, self._partial, self._fence = self.tail, [], "", None
+        rest, self._lines, self._partial, self._fence, self._formula = self.tail, [], "", None, None
         return [rest] if rest.strip() else []
 
-    def _take(self, line: str, finished: list[str]) -> None:
+    def _take(self, line: str, finished: list[str], *, formless: bool = False) -> None:
+        if self._formula is not None:
+            self._in_formula(self._formula, line, finished)
+            return
         if self._fence is not None and self._inside(line, finished):
             return
         if not line.strip():
@@ -71,6 +78,11 @@ class Splitter:
         heading = bool(_HEADING.match(line))
         if heading or (self._blank and not line[0].isspace() and not (self._waits and _LIST.match(line))):
             self._cut(finished)
+        opened = Opened(line)
+        if opened.state == "open" and not formless:
+            self._formula, self._formula_at = opened, len(self._lines)
+            self._lines.append(line)
+            return
         self._open(line)
         if heading:
             self._cut(finished)
@@ -84,6 +96,22 @@ class Splitter:
         match = _OPENING.match(line)
         if match is not None and not (indented and len(self._lines) == 1):
             self._fence = (match["fence"], ">" in match["lead"], not match["lead"] and not self._waits)
+
+    def _in_formula(self, formula: Opened, line: str, finished: list[str]) -> None:
+        self._lines.append(line)
+        state = formula.take(line)
+        if state == "open":
+            return
+        self._formula, self._blank = None, False
+        if state == "closed":
+            if not self._waits:
+                self._cut(finished)
+            return
+        again = self._lines[self._formula_at :]
+        del self._lines[self._formula_at :]
+        self._take(again[0], finished, formless=True)
+        for other in again[1:]:
+            self._take(other, finished)
 
     def _inside(self, line: str, finished: list[str]) -> bool:
         assert self._fence is not None

@@ -17,11 +17,12 @@ import functools
 import json
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from nbagent.events import AgentChoice, AgentChoiceReasoning, Event, StreamStopped, ToolCallResponse
-from nbagent.widgets import renderers
+from nbagent.widgets import renderers, words
 from nbagent.widgets.assets import packed
+from nbagent.widgets.attached import About
 from nbagent.widgets.document import Document
 from nbagent.widgets.static import bundle, texts
 from nbagent.widgets.wire import Wire
@@ -51,8 +52,8 @@ class Transcript:
     ----------
     on_stop
         Called, from any thread, when the user presses Stop.
-    agent, model
-        What the footer says before the stream says better.
+    about
+        What `Document` is told before the stream begins.
 
     Attributes
     ----------
@@ -68,8 +69,8 @@ class Transcript:
 
     lossless = True
 
-    def __init__(self, *, on_stop: Callable[[], None], agent: str = "", model: str = "") -> None:
-        self.document = Document(agent=agent, model=model)
+    def __init__(self, *, on_stop: Callable[[], None], **about: Unpack[About]) -> None:
+        self.document = Document(**about)
         self.ready = asyncio.Event()
         self.steady = False
         self.widget: Any = _widget_class()()
@@ -109,7 +110,8 @@ class Transcript:
         try:
             bundle = await renderers.drawn(name, told)
         except renderers.RendererFailed as failure:
-            self.document.note(f"The renderer of {name} failed: {failure}.", level="warning")
+            told = f"The renderer of {name} failed: {failure}."
+            self.document.note(told, level="warning", next=words.after_warning(told))
             return
         if bundle is not None:
             self.document.draw(event, bundle)

@@ -21,8 +21,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbagent.widgets import media, words
-from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Note, Prompt, Question, Reasoning, Text
+from nbagent.widgets import arguments, media, words
+from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
 from nbagent.widgets.text import plain
 
@@ -38,6 +38,8 @@ class _Sent:
     html: list[str] = field(default_factory=list[str])
     tail: str = ""
     media: list[str] = field(default_factory=list[str])
+    arguments: Any = None
+    told: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Wire:
@@ -116,8 +118,11 @@ class Wire:
 
     def _props(self, block: Block, sent: _Sent) -> dict[str, Any]:
         match block:
+            case Heading():
+                return {"text": plain(block.text, 160)}
             case Prompt():
-                return {"text": plain(block.text), "attached": [plain(name, 80) for name in block.attached]}
+                pictures = [media.as_html(picture) if picture else "" for picture in block.pictures]
+                return {"text": plain(block.text), "attached": list(block.attached), "pictures": pictures}
             case Drawn():
                 return {"html": media.as_html(block.bundle)}
             case Text():
@@ -135,7 +140,8 @@ class Wire:
             case Note():
                 return {"level": block.level, "text": plain(block.text, 4000), "next": plain(block.next, 500)}
             case Group():
-                return {"label": plain(block.label, 160), "word": block.word, "over": block.reason is not None}
+                since = None if block.reason is not None else block.started
+                return {"label": plain(block.label, 160), "tone": block.tone, "word": block.word, "since": since}
             case Footer():
                 return _footer(block)
             case _:
@@ -144,19 +150,26 @@ class Wire:
     def _card(self, card: Card, sent: _Sent) -> dict[str, Any]:
         for bundle in card.displays[len(sent.media) :]:
             sent.media.append(media.as_html(bundle))
+        if sent.arguments is not card.arguments:
+            sent.arguments, sent.told = card.arguments, _told(card)
         since = None if card.over else (card.asked or card.started)
         return {
-            "name": plain(card.name, 80), "args": words.summary(card.arguments), "tone": card.tone, "word": card.word,
-            "more": words.in_full(card.arguments, 8000), "from": plain(card.toolset, 80), "since": since,
-            "asks": card.tone == "wait", "media": list(sent.media), "result": result(card),
-            "cut": card.result.cut or card.output.cut, "bad": card.tone == "bad",
+            "name": plain(card.name, 80), **sent.told, "row": card.row, "tone": card.tone, "word": card.word,
+            "from": plain(card.toolset, 80), "since": since, "asks": card.tone == "wait", "media": list(sent.media),
+            "result": result(card), "cut": card.result.cut or card.output.cut, "bad": card.tone == "bad",
         }  # fmt: skip
 
 
 _KINDS: dict[type[Block], str] = {
-    Prompt: "prompt", Drawn: "drawn", Text: "text", Reasoning: "think", Card: "card", Question: "ask", Note: "note",
-    Group: "group", Footer: "foot",
+    Heading: "head", Prompt: "prompt", Drawn: "drawn", Text: "text", Reasoning: "think", Card: "card",
+    Question: "ask", Note: "note", Group: "group", Footer: "foot",
 }  # fmt: skip
+
+
+def _told(card: Card) -> dict[str, Any]:
+    """A call's arguments: in a line, and as rows or as a text; while they are being written, in a line alone."""
+    more = arguments.written(card.arguments) if card.state != "writing" else ""
+    return {"args": words.summary(card.arguments), "rows": arguments.rows(card.arguments), "more": more}
 
 
 def result(card: Card) -> str:

@@ -7,6 +7,7 @@ told by a word and a sign, never by colour alone. Below: `text`. Above: `documen
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +27,34 @@ ADVICE: dict[str, str] = {
     "tool_failed": "See the tool's card for what it said.",
     "loop_detected": "Say more precisely what you want, then run the cell again.",
     "hook_blocked": "Change the prompt, or the hook that blocked it.",
+    "invalid_answer": "Give answers that fit what is asked, then run the cell again.",
+    "error": "Run the cell again; if it fails again, start a fresh session with --new.",
+    "internal_error": "Run the cell again; if it fails again, start a fresh session with --new.",
 }
 """What to do next, by the code of an error event."""
+
+UNKNOWN = "Mend what it names, then run the cell again."
+"""What to do next after an error whose code is another's."""
+
+STEPS: dict[str, str] = {
+    "hook_failed": "Correct the hook, or take it out of the agent's hooks.",
+    "hook_blocked": "Change the hook if that was not meant.",
+    "server_down": "Check the server's command and arguments, then run the cell again.",
+    "fallback": "If it goes on failing, choose another model with --model.",
+}
+"""What to do next after a note that no error event makes."""
+
+_WARNED = {
+    "The hook ": STEPS["hook_failed"],
+    "The renderer of ": "Correct the renderer; the result itself is as it was.",
+    "A hook of permission_request ": "Move that change into a hook of pre_tool_use.",
+    " stay as they were": "Check that server; it is asked again before the next answer.",
+    " not on disk yet": "Make room for the store or let it be written to; it tries again with the next turn.",
+    "The history ": "Start a fresh session with --new if the model's context is full.",
+    " asked for a secret ": "Give the secret to the tool itself, by an environment variable.",
+    " could not be recorded": "Let the file for the answers be written to, then run the cell again.",
+    " cannot be shown": "Read the arguments before you approve the call.",
+}
 
 
 def duration(seconds: float) -> str:
@@ -80,21 +107,24 @@ def summary(arguments: Mapping[str, Any] | str) -> str:
     return line if len(line) <= _SUMMARY else line[: _SUMMARY - 1] + "…"
 
 
-def in_full(arguments: Mapping[str, Any] | str, limit: int) -> str:
-    """The arguments over several lines, where `summary` had to cut them; else nothing."""
-    if not summary(arguments).endswith("…"):
-        return ""
-    if isinstance(arguments, str):
-        return plain(arguments[:limit])
-    if len(arguments) == 1 and isinstance(value := next(iter(arguments.values())), str):
-        return plain(value[:limit])
-    return plain(json.dumps(arguments, ensure_ascii=False, indent=2, default=str)[:limit])
-
-
 def advice(code: str, message: str) -> str:
     """What to do after the error `code`; nothing where the message says it already."""
-    known = ADVICE.get(code, "")
-    return "" if not known or known in message else known
+    known = ADVICE.get(code, UNKNOWN)
+    return "" if known.rstrip(".") in message else known
+
+
+def after_warning(message: str) -> str:
+    """What to do after a warning; nothing where it says so itself."""
+    return next((step for part, step in _WARNED.items() if part in message), "")
+
+
+def sentence(text: str) -> str:
+    """`text` with the period that it lacks: another sentence may follow."""
+    text = text.rstrip()
+    return text if not text or _ENDED.search(text) else f"{text}."
+
+
+_ENDED = re.compile(r"""[.!?…:。！？][)"'”’»\]]*$""")
 
 
 def size(characters: int) -> str:

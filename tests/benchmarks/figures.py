@@ -31,7 +31,8 @@ with its square.
 
 ![Milliseconds from an interrupt to an idle kernel, by what the run was doing](../images/latency.svg)
 
-The bars are medians of 200 interrupts, the thin lines reach to the worst. Below them the same kernel without nbagent.
+The bars are medians of {rounds} interrupts, the thin lines reach to the worst. Below them the same kernel without
+nbagent.
 """
 
 
@@ -67,14 +68,20 @@ def plot_latency(path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+def page() -> str:
+    """The page as the results say it; a test compares what is in the repository with it."""
+    rows = [*summary.throughput(), *summary.wire(), *summary.latency()]
+    table = ["| What | nbagent | Peer |", "|:--|:--|:--|", *(f"| {' | '.join(row)} |" for row in rows)]
+    measured = ["", "Measured:", "", *(f"- {line}" for line in summary.machines())]
+    return HEAD + "\n".join([*table, *measured]) + "\n" + TAIL.format(rounds=summary.read("latency")["rounds"])
+
+
 def main() -> None:
     """Write the page and its pictures."""
     import matplotlib
 
     matplotlib.rcParams["svg.hashsalt"] = "nbagent"  # the same figures give the same file
-    rows = [*summary.throughput(), *summary.wire(), *summary.latency()]
-    table = ["| What | nbagent | Peer |", "|:--|:--|:--|", *(f"| {' | '.join(row)} |" for row in rows)]
-    PAGE.write_text(HEAD + "\n".join(table) + "\n" + TAIL, encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")
     plot_wire(IMAGES / "wire.svg")
     plot_latency(IMAGES / "latency.svg")
 

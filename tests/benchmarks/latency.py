@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.benchmarks import summary
 from tests.kernel.frontend import Execution, FrontEnd
 from tests.notebook.conftest import SETUP, WARM
 
@@ -143,8 +143,8 @@ def _told(cell: Execution, since: float) -> str:
     return ", ".join(f"{kind} at {ms:.0f}" for kind, ms in after if ms > 0)
 
 
-def measured(python: str, rounds: int) -> tuple[str, dict[str, list[float]]]:
-    """The version of ipykernel, and `rounds` latencies for each state."""
+def measured(python: str, rounds: int) -> tuple[dict[str, str], dict[str, list[float]]]:
+    """The kernel's versions, and `rounds` latencies for each state."""
     took: dict[str, list[float]] = {state: [] for state in STATES}
     with tempfile.NamedTemporaryFile() as told, FrontEnd(python) as front:
         for code in (SETUP, WARM, AGENTS.format(path=told.name)):
@@ -158,8 +158,8 @@ def measured(python: str, rounds: int) -> tuple[str, dict[str, list[float]]]:
             for state in STATES:
                 took[state].append(measuring.once(state))
         print(*measuring.slow, sep="\n")
-        version = front.run("import ipykernel\nprint(ipykernel.__version__)").text.strip()
-    return version, took
+        told = front.run("import ipykernel, platform\nprint(ipykernel.__version__, platform.python_version())").text
+    return dict(zip(("ipykernel", "python"), told.split(), strict=True)), took
 
 
 def main() -> int:
@@ -169,24 +169,19 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    load = os.getloadavg()[0]
-    version, took = measured(arguments.python, arguments.rounds)
-    load = max(load, os.getloadavg()[0])
+    load = summary.here()["load"]
+    versions, took = measured(arguments.python, arguments.rounds)
+    about = summary.here()
+    about |= {"load": max(load, about["load"])} | versions
     states = {
         state: {"median": round(statistics.median(ms), 1), "worst": round(max(ms), 1)} for state, ms in took.items()
     }
     print(f"{'ms from SIGINT to idle':38}{'median':>8}{'worst':>8}")
     for state, figures in states.items():
         print(f"{state:38}{figures['median']:>8.1f}{figures['worst']:>8.1f}")
-    print(f"\n{arguments.rounds} interrupts in each, ipykernel {version}; load of the machine up to {load:.1f}")
+    print(f"\n{arguments.rounds} interrupts in each, ipykernel {about['ipykernel']}; load up to {about['load']}")
     RESULTS.parent.mkdir(exist_ok=True)
-    result = {
-        "date": time.strftime("%Y-%m-%d"),
-        "ipykernel": version,
-        "rounds": arguments.rounds,
-        "load": round(load, 1),
-        "milliseconds": states,
-    }
+    result = about | {"rounds": arguments.rounds, "milliseconds": states}
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     ours = [figures["worst"] for state, figures in states.items() if not state.startswith("no nbagent")]
     return int(arguments.check and max(ours) >= LIMIT)

@@ -2,16 +2,29 @@
 
     make bench, or: python tests/benchmarks/summary.py
 
-Ratios are of one run on one machine; the machine of each is named.
+Ratios are of one run on one machine; the machine of each is named, by the benchmarks themselves, with `here`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import platform
+import time
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results")
+
+
+def here() -> dict[str, Any]:
+    """When and on what machine, for a benchmark to keep beside its figures; `load` is that of the last minute."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def read(name: str) -> dict[str, Any]:
@@ -67,14 +80,22 @@ def throughput() -> list[tuple[str, str, str]]:
     ]
 
 
+def machines() -> list[str]:
+    """One line for each benchmark: when and on what machine it ran."""
+    facts = ("date", "python", "machine", "ipykernel", "load")
+    found = {name: read(name) for name in ("throughput", "wire", "latency")}
+    return [
+        f"{name}: {', '.join(f'{fact} {about[fact]}' for fact in facts if fact in about)}"
+        for name, about in found.items()
+        if about
+    ]
+
+
 def main() -> None:
     """Print the table."""
     for what, ours, theirs in [*throughput(), *wire(), *latency()]:
         print(f"{what:50}{ours:>14}   {theirs}")
-    for name in ("throughput", "wire", "latency"):
-        about = read(name)
-        facts = [f"{key} {about[key]}" for key in ("date", "python", "machine", "ipykernel", "load") if key in about]
-        print(f"{name}: {', '.join(facts)}")
+    print(*machines(), sep="\n")
 
 
 if __name__ == "__main__":

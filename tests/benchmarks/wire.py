@@ -19,11 +19,8 @@ import argparse
 import ast
 import json
 import math
-import os
-import platform
 import statistics
 import sys
-import time
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,6 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from nbagent.widgets.markdown import Rendered
+from tests.benchmarks import summary
 from tests.benchmarks.onwire.cells import FORM, FRAME, NBAGENT, SUBJECTS
 from tests.benchmarks.onwire.counting import Traffic, kernel
 from tests.benchmarks.onwire.server import Arrived, page
@@ -147,13 +145,7 @@ def about() -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "none"
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "load": round(os.getloadavg()[0], 1),
-        "versions": versions,
-    }
+    return summary.here() | {"versions": versions}
 
 
 def kept(found: dict[str, dict[str, dict[str, Traffic]]], **more: Any) -> None:

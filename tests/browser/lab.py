@@ -90,6 +90,7 @@ class Lab:
 
     def __enter__(self) -> Lab:
         options = ["--no-browser", "--allow-root", "--ip=127.0.0.1"]
+        options += ["--LabApp.expose_app_in_browser=True"] if self.app == "jupyterlab" else []
         options += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.notebooks}"]
         self._process = subprocess.Popen(
             [self.python, "-m", self.app, *options],
@@ -244,6 +245,12 @@ class Notebook:
         """
         told = f"async () => {{ {SESSIONS} return sessions[0].kernel.execution_state === '{state}'; }}"
         self.page.wait_for_function(told, polling=100)
+
+    def wear(self, theme: str) -> None:
+        """Change JupyterLab's theme, of the page and of every page after it."""
+        command = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
+        self.page.evaluate(command, theme)
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
 
     def close_kernel(self) -> None:
         """Shut the kernel down, as closing the notebook for good does."""

@@ -126,24 +126,6 @@ def test_the_server_takes_the_kernel_for_busy_while_a_form_waits(lab: Lab, page:
     notebook.close_kernel()
 
 
-def test_a_wrong_value_is_refused_at_its_field(lab: Lab, page: Page, shot: Shot) -> None:
-    notebook = opened(lab, page, "wrong.ipynb", RUN)
-    notebook.start(2)
-    form = notebook.output(2)
-    type_over(page, form.get_by_label("String", exact=True), "Ada")
-    expect(form.get_by_role("button", name="Submit")).to_be_enabled()
-    type_over(page, form.get_by_label("Integer", exact=True), "101")
-    expect(form.get_by_text("Between 1 and 100.")).to_be_visible()
-    expect(form.get_by_role("button", name="Submit")).to_be_disabled()
-    shot(page, "form-wrong")
-    type_over(page, form.get_by_label("Integer", exact=True), "100")
-    expect(form.get_by_role("button", name="Submit")).to_be_enabled()
-    form.get_by_role("button", name="Decline").click()
-    notebook.wait_idle()
-    expect(notebook.output(2)).to_contain_text("User declined")
-    notebook.close_kernel()
-
-
 def test_a_form_that_waits_is_interrupted_at_once_and_the_next_one_works(lab: Lab, page: Page) -> None:
     notebook = opened(lab, page, "waiting.ipynb", RUN)
     notebook.start(2)
@@ -175,55 +157,166 @@ def test_running_the_cell_again_while_its_form_waits_gives_a_new_form_that_works
     notebook.close_kernel()
 
 
-def several(page: Page, onward: Callable[[str], None], title: str, down: int) -> None:
-    """Go on to a list whose first line is chosen, and choose also the line `down` below it."""
-    onward(title)
-    for _ in range(down):
-        page.keyboard.press("Control+ArrowDown")
+def reach(page: Page, target: Locator, most: int = 60) -> None:
+    """Press Tab until `target` has the focus."""
+    expect(target).to_be_visible()
+    for _ in range(most):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {target}")
+
+
+WRONG = [
+    ("String", "", "Required."),
+    ("String with email format", "ada@", "An email address, such as name@example.org."),
+    ("String with uri format", "no address", "A full address, such as https://example.org."),
+    ("Integer", "101", "Between 1 and 100."),
+    ("Integer", "7.5", "A whole number, written without a decimal point."),
+    ("Number in range 1-1000", "1000.5", "Between 0 and 1000."),
+]
+"""Fields of text, what is typed first, and what stands at the field then."""
+
+
+def refused(form: Locator, title: str, why: str) -> None:
+    """The value is refused at its field, and the form cannot be sent."""
+    field = form.get_by_label(title, exact=True)
+    expect(field).to_have_accessible_description(re.compile(re.escape(why)))
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(form.get_by_role("alert").get_by_text(why, exact=True).first).to_be_visible()
+    expect(form.get_by_role("button", name="Submit")).to_be_disabled()
+
+
+def typed_wrongly_first(page: Page, form: Locator) -> None:
+    """Fill the fields of text in by the keyboard; each refuses what is wrong before it takes what is right."""
+    right = {"String": "Ada Lovelace", **TYPED}
+    for title, wrong, why in WRONG:
+        field = form.get_by_label(title, exact=True)
+        reach(page, field)
+        if not wrong:
+            page.keyboard.type("x")
+            expect(form.get_by_role("button", name="Submit")).to_be_enabled()
+        page.keyboard.press("Control+a")
+        page.keyboard.type(wrong) if wrong else page.keyboard.press("Delete")
+        refused(form, title, why)
+        page.keyboard.press("Control+a")
+        page.keyboard.type(right[title])
+        expect(field).to_have_attribute("aria-invalid", "false")
+        if title == "String":
+            reach(page, form.get_by_label("Boolean", exact=True))
+            page.keyboard.press("Space")
+            reach(page, form.get_by_label("String with default", exact=True))
+            page.keyboard.press("Control+a")
+            page.keyboard.type(TYPED["String with default"])
+        if title == "String with uri format":
+            reach(page, form.get_by_label("String with date format", exact=True))
+            page.keyboard.type("12101815")
+
+
+def several(page: Page, form: Locator, title: str, *moves: str) -> None:
+    """Go on to a list whose first line is chosen, and change the choice of each line that the moves lead to."""
+    reach(page, form.get_by_label(title, exact=True))
+    for move in moves:
+        page.keyboard.press(f"Control+Arrow{move}")
+        page.keyboard.press("Control+Space")
+
+
+def chosen_wrongly_first(page: Page, form: Locator, title: str) -> None:
+    """Choose four where three are allowed, and then two."""
+    several(page, form, title, "Down", "Down", "Down")
+    refused(form, title, "At most 3 items, 4 so far.")
     page.keyboard.press("Control+Space")
+    several(page, form, title, "Up")
 
 
-def test_the_form_is_filled_in_and_sent_by_the_keyboard_alone(lab: Lab, page: Page) -> None:
-    notebook = opened(lab, page, "keyboard.ipynb", ECHO)
+def test_the_form_is_filled_in_by_the_keyboard_alone_and_refuses_what_is_wrong_at_its_field(
+    either: Lab, page: Page, shot: Shot
+) -> None:
+    notebook = opened(either, page, f"keyboard-{either.app}.ipynb", ECHO)
     notebook.start(2)
     form = notebook.output(2)
     keys = page.keyboard
-    form.get_by_label("String", exact=True).focus()
-
-    def onward(title: str) -> None:
-        for _ in range(4):  # a date has a field for each part
-            keys.press("Tab")
-            if form.get_by_label(title, exact=True).evaluate("input => input === document.activeElement"):
-                return
-        raise AssertionError(f"Tab does not reach {title}")
-
-    keys.type("Ada Lovelace")
-    onward("Boolean")
-    keys.press("Space")
-    for title in list(TYPED)[1:4]:
-        onward(title)
-        keys.type(TYPED[title])
-    onward("String with date format")
-    keys.type("12101815")
-    for title in list(TYPED)[4:]:
-        onward(title)
-        keys.type(TYPED[title])
-    onward("Untitled Single Select Enum")
-    keys.type("Joey")  # as commands of the notebook: go to the next cell, … and make this one code
-    several(page, onward, "Untitled Multiple Select Enum", 1)
-    onward("Titled Single Select Enum")
-    keys.type("Green")
-    several(page, onward, "Titled Multiple Select Enum", 2)
-    onward("Legacy Titled Single Select Enum")
-    keys.type("Rept")
     submit = form.get_by_role("button", name="Submit")
+    expect(submit).to_be_disabled(timeout=60_000)
+    typed_wrongly_first(page, form)
+    reach(page, form.get_by_label("Untitled Single Select Enum", exact=True))
+    keys.type("Joey")  # as commands of the notebook: go to the next cell, … and make this one code
+    chosen_wrongly_first(page, form, "Untitled Multiple Select Enum")
+    reach(page, form.get_by_label("Titled Single Select Enum", exact=True))
+    keys.type("Green")
+    reach(page, form.get_by_label("Titled Multiple Select Enum", exact=True))
+    page.keyboard.press("Control+ArrowDown")
+    several(page, form, "Titled Multiple Select Enum", "Down")
+    reach(page, form.get_by_label("Legacy Titled Single Select Enum", exact=True))
+    keys.type("Rept")
     expect(submit).to_be_enabled()
-    keys.press("Tab")
-    expect(submit).to_be_focused()
+    if either.app == "jupyterlab":
+        pictures(notebook, shot)
+        form.get_by_label("Legacy Titled Single Select Enum", exact=True).focus()
+    reach(page, submit, most=2)
     keys.press("Enter")
     notebook.wait_idle()
     printed = next(line for line in notebook.output(2).inner_text().splitlines() if line.startswith("ECHO "))
     assert json.loads(printed.removeprefix("ECHO ")) == {"action": "accept", "content": EXPECTED}
+    notebook.close_kernel()
+
+
+def pictures(notebook: Notebook, shot: Shot) -> None:
+    """The form in the light theme, in the dark one, and in a window 360 pixels wide."""
+    page, form = notebook.page, notebook.output(2).get_by_role("form")
+    shot(form, "form-light")
+    notebook.wear("JupyterLab Dark")
+    shot(form, "form-dark")
+    notebook.wear("JupyterLab Light")
+    folder = page.locator(".jp-SideBar.jp-mod-left .lm-TabBar-tab.lm-mod-current")
+    folder.click()
+    page.set_viewport_size({"width": 360, "height": 2000})
+    assert form.evaluate("element => element.scrollWidth <= element.clientWidth")
+    shot(form, "form-360")
+    page.set_viewport_size({"width": 1100, "height": 1400})
+
+
+PAYING = """%load_ext nbagent
+from nbagent import Agent, tool
+from nbagent.models import ScriptedModel, ToolCall
+
+@tool(approve=True)
+def pay(amount: int) -> str:
+    return f"paid {amount}"
+
+@tool(approve=True)
+def thank(who: str) -> str:
+    return f"thanked {who}"
+
+calls = [ToolCall("pay", {"amount": 1}), ToolCall("pay", {"amount": 2}), ToolCall("pay", {"amount": 3}),
+    ToolCall("pay", {"amount": 3}), ToolCall("thank", {"who": "Ann"}), ToolCall("thank", {"who": "Ben"})]
+last = lambda messages: "Told: " + " / ".join(m.content for m in messages if m.role == "tool")
+clerk = Agent("clerk", model=ScriptedModel([*calls, last]), tools=[pay, thank])"""
+
+
+def test_approvals_are_given_and_refused_by_the_keyboard_alone(lab: Lab, page: Page) -> None:
+    notebook = lab.open(page, lab.write("approvals.ipynb", [PAYING, '%agent_run clerk "Pay them"']))
+    notebook.run(0)
+    notebook.start(1)
+    output = notebook.output(1)
+
+    def press(asked: str, button: str) -> None:
+        expect(output.locator(".nba-open .nba-form-args").get_by_text(asked, exact=True)).to_be_visible()
+        reach(page, output.get_by_role("button", name=button, exact=True))
+        page.keyboard.press("Enter")
+
+    expect(output.locator(".nba-form-args").get_by_text("1", exact=True)).to_be_visible()
+    reach(page, output.get_by_label("Reason", exact=True))
+    page.keyboard.type("too dear")
+    press("1", "Reject")
+    press("2", "Approve")
+    press("3", "Always for this pattern")
+    press('"Ann"', "Approve for this session")
+    notebook.wait_idle()
+    told = output.get_by_text(re.compile("^Told: ")).inner_text()
+    first, *others = told.removeprefix("Told: ").split(" / ")
+    assert "too dear" in first
+    assert others == ["paid 2", "paid 3", "paid 3", "thanked Ann", "thanked Ben"]
     notebook.close_kernel()
 
 
@@ -291,7 +384,7 @@ def test_a_form_shows_what_is_missing_keeps_what_was_typed_and_takes_it_back(lab
     page.locator(".jp-SideBar.jp-mod-left .lm-TabBar-tab.lm-mod-current").click()
     expect(page.locator("#filebrowser")).to_be_hidden()
     page.set_viewport_size({"width": 360, "height": 1400})
-    shot(page, "form-360")
+    shot(page, "form-own-360")
     form.get_by_role("button", name="Reset").click()
     for field, value in ((mail, ""), (city, ""), (form.get_by_label("Day", exact=True), "2026-05-01")):
         expect(field).to_have_value(value)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.browser.lab import Lab, Notebook
 from tests.safety.corpus import armed
@@ -70,7 +70,7 @@ WATCH = """
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def listener() -> Iterator[tuple[str, list[str]]]:
     """An address on loopback, and what was asked of it."""
     asked: list[str] = []
@@ -109,8 +109,23 @@ def harmless(page: Page, notebook: Notebook, asked: list[str], away: list[str]) 
     assert [url for url in away if not url.startswith(("data:", "blob:", "ws:"))] == []
 
 
-def test_no_script_runs_and_no_request_leaves(lab: Lab, page: Page, listener: tuple[str, list[str]]) -> None:
-    url, asked = listener
+@pytest.fixture(scope="module")
+def notebook(browser: Browser, lab: Lab, listener: tuple[str, list[str]]) -> Iterator[Notebook]:
+    """One page and one kernel for all that is shown here: opening them takes longer than what is shown."""
+    texts = [text.encode(errors="replace").decode() for text in armed("window.nbaHit=1", listener[0])]
+    (lab.notebooks / "corpus.json").write_text(json.dumps(texts))
+    cells = [AGENT, '%agent_run hostile "Say all"', FLOOD, "%agent_run flooding Go", "%agent_run slow Go"]
+    context = browser.new_context(viewport={"width": 1100, "height": 1400})
+    context.set_default_timeout(30_000)
+    notebook = lab.open(context.new_page(), lab.write("hostile.ipynb", cells))
+    notebook.run(0)
+    yield notebook
+    notebook.close_kernel()
+    context.close()
+
+
+def test_no_script_runs_and_no_request_leaves(lab: Lab, notebook: Notebook, listener: tuple[str, list[str]]) -> None:
+    page, asked = notebook.page, listener[1]
     away: list[str] = []
     dialogs: list[str] = []
     own = f"127.0.0.1:{lab.port}"
@@ -121,13 +136,8 @@ def test_no_script_runs_and_no_request_leaves(lab: Lab, page: Page, listener: tu
         dialog.accept()
 
     page.on("dialog", accept)
-    texts = [text.encode(errors="replace").decode() for text in armed("window.nbaHit=1", url)]
-    (lab.notebooks / "corpus.json").write_text(json.dumps(texts))
-    notebook = lab.open(page, lab.write("hostile.ipynb", [AGENT, '%agent_run hostile "Say all"']))
-    away.clear()
     page.context.on("page", lambda opened: dialogs.append(opened.url))
 
-    notebook.run(0)
     notebook.start(1)
     output = notebook.output(1)
     approve = output.get_by_role("button", name="Approve", exact=True)
@@ -143,33 +153,26 @@ def test_no_script_runs_and_no_request_leaves(lab: Lab, page: Page, listener: tu
     harmless(page, notebook, asked, away)
 
     notebook.save()
-    notebook = lab.visit(page, notebook.path, "again")
+    lab.visit(page, notebook.path, "again")
     expect(notebook.output(1)).to_contain_text("constructor.constructor")
     notebook.output(1).locator("summary").evaluate_all("all => all.forEach((s) => { s.parentElement.open = true; })")
     harmless(page, notebook, asked, away)
     assert set(dialogs) <= {"beforeunload"}  # JupyterLab's own, as the page is left
-    notebook.close_kernel()
 
 
-def test_the_page_stays_usable_in_a_flood(lab: Lab, page: Page) -> None:
-    notebook = lab.open(
-        page,
-        lab.write(
-            "flood.ipynb", [AGENT.split("from pathlib")[0] + FLOOD, "%agent_run flooding Go", "%agent_run slow Go"]
-        ),
-    )
-    notebook.run(0)
+def test_the_page_stays_usable_in_a_flood(notebook: Notebook) -> None:
+    page = notebook.page
+    notebook.run(2)
     page.evaluate(WATCH)
-    notebook.run(1, timeout=120)
+    notebook.run(3, timeout=120)
     frames = page.evaluate("nbaFrames.splice(0)")
     print("longest frames of the flood, ms:", sorted(map(round, frames))[-5:], "of", len(frames))
     assert max(frames) < 2000  # on a slow machine; 530 measured
-    assert notebook.output(1).evaluate("e => e.innerText.length") < 1_000_000
-    notebook.start(2)
-    stop = notebook.output(2).get_by_role("button", name="Stop")
+    assert notebook.output(3).evaluate("e => e.innerText.length") < 1_000_000
+    notebook.start(4)
+    stop = notebook.output(4).get_by_role("button", name="Stop")
     expect(stop).to_be_visible()
     stop.click()
     notebook.wait_idle(5)
-    expect(notebook.output(2)).to_contain_text("Stopped")
-    assert len(notebook.save().cells[1].outputs[0].data["text/html"]) < 2_000_000
-    notebook.close_kernel()
+    expect(notebook.output(4)).to_contain_text("Stopped")
+    assert len(notebook.save().cells[3].outputs[0].data["text/html"]) < 2_000_000

@@ -37,7 +37,7 @@ def test_saved_in_mid_run_it_keeps_what_was_said_and_the_form_keeps_its_focus(ei
     notebook.start(1)
     field = notebook.output(1).get_by_role("textbox")
     field.click()
-    page.keyboard.type("Ann of Ely", delay=600)  # the text comes beside the view meanwhile, more than once
+    page.keyboard.type("Ann of Ely", delay=300)  # the text comes beside the view meanwhile, more than once
     expect(field).to_have_value("Ann of Ely")
     expect(field).to_be_focused()
     saved = notebook.save()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,14 @@ def root() -> Agent:
     return nbagent.load(FILES / "tools.yaml").root
 
 
+@pytest.fixture
+def _docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A docker command on the PATH, which a machine need not have; nothing here runs it."""
+    program = tmp_path / "docker"
+    program.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
 async def tools_of(agent: Agent, index: int) -> dict[str, Tool]:
     """The tools of an agent's toolset, by name."""
     async with agent.toolsets[index].open(cast("Any", None)) as tools:
@@ -38,6 +47,7 @@ def inner(agent: Agent, index: int) -> Any:
     return cast("Any", agent.toolsets[index])._make()
 
 
+@pytest.mark.usefixtures("_docker")
 def test_each_toolset_has_its_name_and_nothing_is_made_before_it_is_opened(root: Agent) -> None:
     names = [toolset.name for toolset in root.toolsets]
     assert names == ["filesystem", "shell", "fetch", "mind", "docs", "context7", "server.py", "python"]
@@ -94,6 +104,7 @@ def test_a_remote_server_gets_its_headers_and_shows_none(root: Agent, monkeypatc
     assert "t0ken" not in repr(made) + repr(root.toolsets[4])
 
 
+@pytest.mark.usefixtures("_docker")
 def test_a_server_of_dockers_catalogue_is_run_by_its_gateway(root: Agent) -> None:
     server = inner(root, 5)._server
     assert (server.command, server.args) == ("docker", ("mcp", "gateway", "run", "--servers=context7"))

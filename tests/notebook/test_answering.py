@@ -39,6 +39,7 @@ def test_an_answer_is_read(line: str, command: AnswerCommand) -> None:
         ("accept Oslo", '"Oslo" is not JSON'),
         ('a1 accept ["Oslo"]', "the content is an object"),
         ("cancel {}", "cancel takes no content"),
+        (r'accept {"name": "\ud800"}', "half a character"),
     ],
 )
 def test_a_mistake_is_one_clear_line(line: str, words: str) -> None:
@@ -74,8 +75,8 @@ def test_p6_background_questions_are_listed_and_answered_by_name(front: FrontEnd
     assert front.run(f'%agent_answer {first} accept {{"city": "Oslo"}}').text == f"{first}: accept\n"
     assert result(front.run("(await h1).text")) == ["\"accept {'city': 'Oslo'} \""]
     assert waits(front) == [second]
-    assert front.run("%agent_answer decline").text == f"{second}: decline\n"
-    assert value(front, "(await h2).text").startswith("'decline None")
+    assert front.run('%agent_answer decline {"reason": "spät"}').text == f"{second}: decline\n"
+    assert value(front, "(await h2).text").startswith("'decline None spät")
     assert "Oslo" in kept_later(front, cells[0])["text/markdown"]
     assert value(front, "owned()") == NOTHING
     assert front.widgets() == []
@@ -109,6 +110,7 @@ quick = Agent("quick", model=ScriptedModel([ToolCall("hurried"), "done"]), tools
         ("a999 accept", "no question a999 waits for an answer; waiting are"),
         ('accept {"city": "O"}', "waits on"),
         ("accept", "waits on"),
+        ('decline {"note": "no"}', 'decline takes {"reason": "…"} and nothing else; a'),
         ("agree", "write %agent_answer"),
     ],
 )

@@ -115,7 +115,7 @@ def test_p7_a_background_agent_has_an_output_of_its_own_that_lives_on(front: Fro
     front.run(f"await registry('boss')['{name}'].ended()\nawait asyncio.sleep(0)")
     front.wait_for(lambda: "Lima" in documents(front, cell)[1])
     agents = documents(front, cell)[1]
-    assert "the task of one" in agents
+    assert agents.startswith(f"**one · for boss · in the background as {name}**\n\n> the task of one")
     assert front.widgets() == []
     assert value(front, "owned()") == NOTHING
     assert "Lima" in front.run(f"%agent_show {name}").data("text/markdown")[-1]

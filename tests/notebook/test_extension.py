@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.kernel.frontend import FrontEnd
-from tests.notebook.conftest import NOTHING, result, value
+from tests.notebook.conftest import NOTHING, kept_later, result, value
 from tests.notebook.test_cell_interrupt import said
 from tests.servers import first_era
 
@@ -28,6 +28,12 @@ def state():
         type(shell.display_pub).__name__, shell.custom_exceptions, signal.getsignal(signal.SIGINT).__qualname__,
     )
 """
+
+
+def assert_twin(document: dict[str, str]) -> None:
+    """What a saved notebook keeps of a run of `sleeper` that was ended from outside."""
+    assert set(document) == {"text/html", "text/markdown", "text/plain"}
+    assert all("Let me see." in text and "Stopped after" in text for text in document.values())
 
 
 def test_unloading_puts_everything_back(fresh: FrontEnd) -> None:
@@ -62,9 +68,10 @@ def test_k4_reloading_ends_every_run_and_every_server(fresh: FrontEnd, how: str)
     fresh.run(SERVER)
     assert fresh.run("%agent_run served hi").status == "ok"
     assert len(fresh.children()) >= 1
-    fresh.run("handle = %agent_run -b sleeper go")
+    cell = fresh.run("handle = %agent_run -b sleeper go")
     said(fresh, "sleep_async")
     assert fresh.run(how).status == "ok"
+    assert_twin(kept_later(fresh, cell))
     assert fresh.children() == []
     assert value(fresh, "handle.result.reason") == "'cancelled'"
     assert value(fresh, "nbagent.runtime.live_runs()") == "()"

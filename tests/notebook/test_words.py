@@ -79,7 +79,8 @@ def test_a_frames_names_are_its_locals_before_its_globals() -> None:
         ("%agent_run -", "-", None),
         ("%agent_run --approve a", "a", ["ask", "all"]),
         ("%agent_run --session ", "", ["taxes"]),
-        ("%agent_run --answers ", "", ["filled"]),
+        ("%agent_run --answers ", "", ["filled", "kept.jsonl"]),
+        ("%agent_run --answers k", "k", ["kept.jsonl"]),
         ("%agent_run --model ", "", ["other_model"]),
         ("%agent_run helper pri", "pri", []),
         ("%agent_run helper {num", "num", ["number"]),
@@ -88,7 +89,7 @@ def test_a_frames_names_are_its_locals_before_its_globals() -> None:
     ],
 )
 def test_completion(before: str, fragment: str, words: list[str] | None) -> None:
-    found = candidates(before, Known(NAMES, lambda: ["taxes"], lambda: ["r1", "r2"]))
+    found = candidates(before, Known(NAMES, lambda: ["taxes"], lambda: ["r1", "r2"], answers=lambda: ["kept.jsonl"]))
     assert found is not None
     assert found[0] == fragment
     if words is None:

@@ -52,7 +52,7 @@ _TAG_NAMES = """
     a b blockquote br button caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li
     mark ol p pre q s samp small span strong style sub summary sup table tbody td tfoot th thead tr u ul var
 """
-_ATTRIBUTE_NAMES = "href title rel target class align colspan rowspan scope start dir open src alt"
+_ATTRIBUTE_NAMES = "href title rel target class align colspan rowspan scope start dir open src alt tabindex"
 _TAGS, _ATTRIBUTES = set(_TAG_NAMES.split()), set(_ATTRIBUTE_NAMES.split())
 
 

@@ -15,7 +15,8 @@ from tests.widgets.telling import HOSTILE, inspect
 LINES = st.sampled_from(
     ["", "", "word *em* `code`", "# Head", "## Two", "- item", "  more", "    code", "1. one", "2. two", "   - nested",
      "> quote", "> - in quote", "> ```", "```", "```python", "~~~", "````", "---", "===", "| a | b |", "|---|--:|",
-     "| 1 | 2 |", "\ttab", "* * *", "+ plus", "text  ", "<b>raw</b>", "10) ten", "#hash", "-", "    - deep"]
+     "| 1 | 2 |", "\ttab", "* * *", "+ plus", "text  ", "<b>raw</b>", "10) ten", "#hash", "-", "    - deep", "$$",
+     "$$ a", "b $$", "  $$", "$$x$$", "> $$", "- $$", "\\[", "\\]", "\\[y\\]", "cost $5 and $a_1$ or $b*c$"]
 )  # fmt: skip
 
 
@@ -29,6 +30,39 @@ def test_blocks_rendered_apart_equal_the_whole(lines: list[str], step: int) -> N
         blocks += splitter.feed(source[start : start + step])
     blocks += splitter.close()
     assert "".join(map(render, blocks)) == render(source)
+
+
+FORMULAS = ["$a*b*c$", "$x_1 + y_1$", r"\(p*q*r\)", "$$a_1*b_1*c$$", "$5$", r"$\frac{a}{b}<c$", "$$\na*b*c\n$$"]
+NO_FORMULAS = [
+    "$5 and $6", "$5, or 10$ there", "US$5/US$6", "from $5-$6", "echo $HOME/$USER", "$ x $", r"\$a\$",
+    "`$a*b*c$`", "a $$$$ b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", [*FORMULAS, "\\[\na*b*c\n\n\\]", "$$\na\n\n*b*c*\n$$", r"$\input{x*y*z}$"])
+def test_a_formula_is_kept_whole(formula: str) -> None:
+    html = render(f"Say\n{formula}\n*so*")
+    assert "<em>so</em>" in html and html.count("<em>") == 1
+    assert formula in inspect(html).text
+    kept = formula.removesuffix("\\]") if "\n\n" in formula or "input" in formula else ""
+    assert ('class="nba-math"' in html) is not bool(kept), "what may do more than set signs is given to no renderer"
+
+
+@pytest.mark.parametrize("text", NO_FORMULAS)
+def test_what_is_no_formula_stays_text(text: str) -> None:
+    assert "nba-math" not in render(text)
+
+
+def test_only_the_markdown_of_an_agent_makes_formulas() -> None:
+    assert "nba-math" not in sanitise('<span class="nba-math">$a$</span><div class="nba-math">$$a$$</div>')
+
+
+def test_a_formula_over_several_lines_is_one_block() -> None:
+    splitter = Splitter()
+    assert splitter.feed("Text\n$$\na\n\n# b\n") == []
+    assert splitter.feed("$$\n") == ["Text\n$$\na\n\n# b\n$$\n"]
+    assert splitter.feed("$$ is no formula\n\n") == [], "it may come yet"
+    assert len(splitter.feed("word\n\n" * 100)) == 101, "but not for ever"
 
 
 def test_a_paragraph_is_over_at_its_blank_line() -> None:
@@ -121,7 +155,8 @@ def test_a_huge_block_is_plain_text() -> None:
     assert "<em>" not in html
 
 
-DEEP = ["[" * 20_000, "*a **a " * 3_000, "[a](" * 6_000, "> " * 9_000, "`" * 20_000 + "a", "<a " * 9_000]
+DEEP = ["[" * 20_000, "*a **a " * 3_000, "[a](" * 6_000, "> " * 9_000, "`" * 20_000 + "a", "<a " * 9_000,
+        "$" * 45_000, "$a" * 9_000, "$$\n" * 4_000, "\\(" * 9_000, ("$$ a\n" + "x\n" * 99) * 40]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", DEEP)
@@ -130,6 +165,14 @@ def test_hostile_nesting_takes_no_time(text: str) -> None:
     render(text)
     safe_markdown(text)
     assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize("text", ["$" * 100_000, "$$ a\n" * 20_000, "$$\n" * 40_000, ("$$ a\n" + "x\n" * 99) * 500])
+def test_a_text_full_of_dollars_is_cut_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    splitter = Splitter()
+    assert "".join(splitter.feed(text) + splitter.close()) == text
+    assert time.process_time() - began < 2
 
 
 def test_harmless_markdown_stays_as_it_was() -> None:

@@ -66,7 +66,7 @@ def test_the_html_has_no_script_and_one_style() -> None:
     assert found.faults == []
     assert found.styles == 1
     assert "<script" not in html
-    assert html.count("<details") == 3
+    assert html.count("<details") == 4
 
 
 def test_without_its_style_the_html_still_says_the_states_in_words() -> None:

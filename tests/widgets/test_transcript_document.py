@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbagent import events as ev
-from nbagent.widgets import words
+from nbagent.widgets import arguments, words
 from nbagent.widgets.blocks import Card, Group, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
 from tests.widgets.telling import Teller
@@ -143,7 +143,7 @@ def test_nested_streams_keep_to_their_own_group() -> None:
     group = next(block for block in document.root.children if isinstance(block, Group))
     assert kinds(document.root) == ["Prompt", "Group", "Text"]
     assert kinds(group) == ["Text", "Group"]
-    assert (group.label, group.word) == ("auditor · for lead", "error")
+    assert (group.label, group.word) == ("auditor · for lead", "failed · 0.5 s")
     assert document.footer.stopped is None, "the stop of a nested stream does not stop the run"
 
 
@@ -211,5 +211,6 @@ def test_words_of_arguments() -> None:
     assert words.summary({"vendor": "print", "n": 2}) == 'vendor="print", n=2'
     assert words.summary({"code": "1 +\n 1"}) == "1 + 1"
     assert words.summary({"x": "y" * 500}).endswith("…")
-    assert words.in_full({"x": "y" * 500}, 8000) == "y" * 500
-    assert words.in_full({"x": "y"}, 8000) == ""
+    assert arguments.in_full({"x": "y" * 500}) == "x: " + "y" * 500
+    assert arguments.in_full("y" * 500) == "y" * 500
+    assert arguments.in_full({"x": "y"}) == ""

@@ -38,6 +38,7 @@ async (source) => {
     on: (name, listener) => { if (name === "msg:custom") listeners.push(listener); else window.die = listener; },
     widget_manager: { get_model: async (id) => id, create_view: async (id) => view(id) },
   };
+  window.nbaModel = model;
   widget.initialize({ model });
   window.tell = (message) => listeners.forEach((listener) => listener(message, []));
   window.tellDeflated = (text) => {
@@ -302,6 +303,77 @@ def test_states_are_told_to_assistive_technology(show: Show) -> None:
     assert "It broke" in show.page.get_by_role("alert").inner_text()
     show.events(show.tell(ev.StreamStopped, reason="error"))
     assert show.page.get_by_role("status").inner_text() == "The run has ended: error."
+
+
+OBSERVE = """
+() => {
+  window.gone = [];
+  const pieces = document.querySelector(".nba-pieces");
+  const watch = (changes) => changes.forEach((change) => {
+    window.gone.push(...[...change.removedNodes].map((node) => node.textContent));
+    if (change.type !== "childList" || change.target !== pieces) window.gone.push(change.target.textContent);
+  });
+  const all = { subtree: true, childList: true, characterData: true, attributes: true };
+  new MutationObserver(watch).observe(pieces, all);
+}
+"""
+CODE, TABLE = "```python\nx = 1\n\ny = 2\n```", "| a | b |\n|---|---|\n| 1 | 2 |"
+LONG = f"## Head\n\nSome *words*.\n\n{CODE}\n\n{TABLE}\n\n- one\n- two\n\n$$\na\n$$\n"
+
+
+def test_finished_blocks_are_never_touched_again(show: Show) -> None:
+    show.events(show.tell(ev.AgentChoice, content="First.\n\n"))
+    show.page.evaluate(OBSERVE)
+    source = LONG * 4
+    for start in range(0, len(source), 7):
+        show.events(show.tell(ev.AgentChoice, content=source[start : start + 7]))
+    show.events(show.tell(ev.StreamStopped, reason="completed"))
+    show.page.evaluate("() => new Promise((done) => setTimeout(done))")
+    assert show.page.evaluate("window.gone") == []
+    assert show.page.locator(".nba-pieces table").count() == 4
+    assert show.page.locator(".nba-math").count() == 4
+
+
+def copied(show: Show, clipboard: str) -> tuple[str, str]:
+    show.page.evaluate(f"window.copied = null; Object.defineProperty(navigator, 'clipboard', {{ value: {clipboard} }})")
+    show.page.evaluate("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    show.events(show.tell(ev.StreamStarted), show.tell(ev.AgentChoice, content="```python\nx = 1\n\ny = 2\n```\n"))
+    show.page.locator(".nba-copy").focus()
+    show.page.keyboard.press("Enter")
+    show.page.wait_for_function("document.querySelector('.nba-copy').textContent !== 'Copy'")
+    assert show.page.evaluate("document.activeElement.className") == "nba-copy", "the keyboard stays where it was"
+    return show.page.evaluate("window.copied"), show.page.get_by_role("status").inner_text()
+
+
+REFUSING = "{ writeText: async () => { throw new Error('no') } }"
+
+
+@pytest.mark.parametrize("clipboard", ["{ writeText: async (t) => { window.copied = t } }", "undefined", REFUSING])
+def test_code_is_copied_also_where_there_is_no_clipboard(show: Show, clipboard: str) -> None:
+    assert copied(show, clipboard) == ("x = 1\n\ny = 2\n", "Copied")
+
+
+RENDERERS = {
+    "lab": "nbaModel.widget_manager.rendermime = { latexTypesetter: { typeset: set } }",
+    "mathjax 3": "window.MathJax = { typesetPromise: async ([e]) => set(e) }",
+    "mathjax 2": "window.MathJax = { Hub: { Queue: ([, , e]) => set(e) } }",
+}
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_formulas_are_set_by_the_pages_own_renderer(show: Show, renderer: str) -> None:
+    setter = "window.seen = []; const set = (e) => { seen.push(e.textContent); e.innerHTML = '<i>set</i>'; };"
+    show.page.evaluate(f"() => {{ {setter} {RENDERERS[renderer]}; }}")
+    show.events(show.tell(ev.AgentChoice, content="Say $a_1*b_1$ or\n$$\nc\n$$\nbut not $5 and $6.\n\n"))
+    show.page.wait_for_function("document.querySelectorAll('.nba-set').length === 2")
+    assert show.page.evaluate("window.seen") == ["\\(a_1*b_1\\)", "\\[\nc\n\\]"]
+
+
+def test_without_a_renderer_a_formula_stands_as_it_was_written(show: Show) -> None:
+    show.events(show.tell(ev.AgentChoice, content="Say $a_1*b_1$ now.\n\n"))
+    formula = show.page.locator(".nba-math")
+    assert formula.inner_text() == "$a_1*b_1$"
+    assert "mono" in formula.evaluate("e => getComputedStyle(e).fontFamily").lower()
 
 
 @pytest.mark.parametrize("width", [360, 900])

@@ -1,5 +1,6 @@
 // The view of a transcript. Protocol: see wire.py. Text is only ever set by textContent; innerHTML gets nothing but what
-// the kernel sanitised ("html" ops, "media" props). A line that begins with two slashes does not go over the wire.
+// the kernel sanitised ("html" ops, "media" and "pictures" props). A line that begins with two
+// slashes does not go over the wire.
 
 const FOLD = 12;
 const DEAD = "The kernel of this run is gone: it was restarted or has ended. Nothing here can be answered any more; run the cell again.";
@@ -103,7 +104,7 @@ function clock(seconds) {
   return (h ? h + ":" : "") + two(Math.floor(whole / 60) % 60) + ":" + two(whole % 60);
 }
 
-function htmlPiece(html) {
+function htmlPiece(html, view) {
   const piece = el("div", "nba-piece");
   piece.dir = "auto";
   piece.innerHTML = html;
@@ -113,20 +114,63 @@ function htmlPiece(html) {
     table.replaceWith(scroll);
     scroll.append(table);
   });
-  piece.querySelectorAll("pre.nba-code").forEach(addCopy);
+  piece.querySelectorAll("pre.nba-code").forEach((pre) => addCopy(pre, view));
   piece.querySelectorAll(".nba-img").forEach(addLoad);
+  piece.querySelectorAll(".nba-math").forEach((formula) => typeset(formula, view));
   return piece;
 }
 
-function addCopy(pre) {
-  if (!navigator.clipboard) return;
+// A formula is set by the page's own renderer: JupyterLab's, else MathJax 3 or 2. Without one, it stays as it was written.
+function renderer(model) {
+  const lab = model.widget_manager?.rendermime?.latexTypesetter;
+  if (lab) return (element) => lab.typeset(element);
+  const page = window.MathJax;
+  if (page?.typesetPromise) return (element) => page.typesetPromise([element]);
+  if (page?.Hub) return (element) => page.Hub.Queue(["Typeset", page.Hub, element]);
+  return null;
+}
+
+async function typeset(formula, view) {
+  const set = renderer(view.model);
+  if (!set) return;
+  const written = formula.textContent;
+  const found = /^(\$\$?|\\\(|\\\[)([^]*?)(\$\$?|\\\)|\\\])$/.exec(written);
+  if (!found) return;
+  const display = found[1] === "$$" || found[1] === "\\[";
+  await view.shown;
+  if (!formula.isConnected) return;
+  try {
+    formula.textContent = display ? `\\[${found[2]}\\]` : `\\(${found[2]}\\)`;
+    await set(formula);
+    if (formula.firstElementChild) formula.classList.add("nba-set");
+  } catch { formula.textContent = written; }
+}
+
+// Where the page is not a secure context (http, and not localhost) there is no clipboard, but an old command.
+async function copy(words) {
+  if (navigator.clipboard) {
+    try { await navigator.clipboard.writeText(words); return true; } catch { /* not allowed, or the page has no focus */ }
+  }
+  const before = document.activeElement;
+  const area = el("textarea", "nba-sr");
+  area.value = words;
+  area.readOnly = true;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  before?.focus({ preventScroll: true });
+  return done;
+}
+
+function addCopy(pre, view) {
   const box = el("div", "nba-codebox");
   const button = el("button", "nba-copy", "Copy");
   button.type = "button";
   button.onclick = async () => {
-    try { await navigator.clipboard.writeText(pre.textContent); button.textContent = "Copied"; }
-    catch { button.textContent = "Not allowed"; }
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    text(button, await copy(pre.textContent) ? "Copied" : "Select it and press Ctrl+C");
+    view.say(button.textContent);
+    setTimeout(() => text(button, "Copy"), 2000);
   };
   pre.tabIndex = 0;
   pre.replaceWith(box);
@@ -150,7 +194,7 @@ function addLoad(span) {
 }
 
 // Long text shows its first lines and a button for the rest.
-function folded(pre, button, value) {
+function folded(pre, button, value, part = "all") {
   const lines = value.split("\n");
   if (lines[lines.length - 1] === "") lines.pop();
   const long = lines.length > FOLD + 3 || value.length > 4000;
@@ -158,10 +202,35 @@ function folded(pre, button, value) {
   text(pre, long && !open ? lines.slice(0, FOLD).join("\n").slice(0, 3000) : value);
   pre.classList.toggle("nba-cut", long && !open);
   button.hidden = !long;
-  const all = lines.length > 1 ? `all ${lines.length.toLocaleString("en")} lines` : `all ${value.length.toLocaleString("en")} characters`;
-  button.textContent = open ? "Show less" : "Show " + all;
+  const size = lines.length > 1 ? `${lines.length.toLocaleString("en")} lines` : `${value.length.toLocaleString("en")} characters`;
+  text(button, open ? "Show less" : `Show ${part} ${size}`);
   button.setAttribute("aria-expanded", String(open));
-  button.onclick = () => { pre.dataset.open = open ? "" : "1"; folded(pre, button, value); };
+  button.onclick = () => { pre.dataset.open = open ? "" : "1"; folded(pre, button, value, part); };
+}
+
+// Something attached to a prompt: its name, under a small picture where it is one.
+function chip(name, picture) {
+  const one = el("span", "nba-chip");
+  if (picture) one.innerHTML = picture;
+  const image = one.querySelector("img");
+  if (image) { image.alt = ""; one.classList.add("nba-thumb"); } else one.replaceChildren();
+  const words = el("span", "", name);
+  words.dir = "auto";
+  one.append(words);
+  return one;
+}
+
+// A call's arguments: a row each.
+function rows(table, values) {
+  table.replaceChildren(...values.map(([name, value]) => {
+    const row = el("tr");
+    const head = el("th", "", name);
+    const cell = el("td", "", value);
+    head.scope = "row";
+    cell.dir = "auto";
+    row.append(head, cell);
+    return row;
+  }));
 }
 
 function state(element, tone, word) {
@@ -175,6 +244,14 @@ function state(element, tone, word) {
 // ---------------------------------------------------------------- the kinds of blocks: each returns {root, set, html?, tail?, inside?}
 
 const kinds = {
+  head() {
+    const root = el("div", "nba-head");
+    root.setAttribute("role", "heading");
+    root.setAttribute("aria-level", "4");
+    root.dir = "auto";
+    return { root, set(p) { text(root, p.text); } };
+  },
+
   prompt() {
     const root = el("div", "nba-prompt");
     const words = el("div", "nba-words");
@@ -186,17 +263,17 @@ const kinds = {
       root,
       set(p) {
         folded(words, all, p.text);
-        attached.replaceChildren(...(p.attached || []).map((name) => el("span", "nba-chip", name)));
+        attached.replaceChildren(...p.attached.map((name, index) => chip(name, p.pictures[index])));
       },
     };
   },
 
-  drawn() {
+  drawn(view) {
     const root = el("div", "nba-media");
-    return { root, set(p) { root.replaceChildren(htmlPiece(p.html)); } };
+    return { root, set(p) { root.replaceChildren(htmlPiece(p.html, view)); } };
   },
 
-  text() {
+  text(view) {
     const root = el("div", "nba-text");
     const pieces = el("div", "nba-pieces");
     const tail = el("div", "nba-tail");
@@ -209,7 +286,7 @@ const kinds = {
     return {
       root,
       set(p) { tail.classList.toggle("nba-mono", Boolean(p.code)); text(cut, p.cut || ""); },
-      html(html) { pieces.append(htmlPiece(html)); },
+      html(html) { pieces.append(htmlPiece(html, view)); },
       tail(value, drop, add) { grow(words, value, drop, add); },
     };
   },
@@ -240,6 +317,7 @@ const kinds = {
     const args = el("span", "nba-arg");
     const status = el("span", "nba-state");
     const body = el("div", "nba-body");
+    const table = el("table", "nba-args");
     const more = el("pre", "nba-pre nba-more");
     const moreAll = el("button", "nba-all");
     const output = el("pre", "nba-pre nba-out");
@@ -253,15 +331,19 @@ const kinds = {
     output.setAttribute("aria-live", "off");
     [more, output, result].forEach((pre) => { pre.tabIndex = 0; pre.dir = "auto"; });
     summary.append(name, args, status);
-    body.append(more, moreAll, output, media, result, all, cut);
+    body.append(table, more, moreAll, output, media, result, all, cut);
     root.append(summary, body);
+    name.dir = args.dir = "auto";
+    const lane = node.props.row ? null : el("div", "nba-row");
+    if (lane) lane.append(root);
+    let told = null;
     let touched = false;
     let shown = 0;
     let last = "";
     summary.onclick = () => { touched = true; };
     const settle = () => {
       const p = node.props;
-      const empty = !p.more && !node.tail && !p.media.length && !p.result && !p.cut;
+      const empty = !p.rows.length && !p.more && !node.tail && !p.media.length && !p.result && !p.cut;
       root.classList.toggle("nba-empty", empty);
       output.hidden = !node.tail;
       media.hidden = !p.media.length;
@@ -271,7 +353,8 @@ const kinds = {
     let atEnd = true;
     output.onscroll = () => { atEnd = output.scrollTop + output.clientHeight >= output.scrollHeight - 8; };
     return {
-      root,
+      root: lane ?? root,
+      lane,
       set(p) {
         text(name, p.name);
         text(args, p.args);
@@ -279,13 +362,14 @@ const kinds = {
         const key = p.tone + "|" + p.word;
         if (key !== last) { state(status, p.tone, p.word); last = key; }
         view.tick(status, p.since, p.asks || p.since !== null ? " · " : null);
+        if (told !== p.rows) { told = p.rows; table.hidden = !told.length; rows(table, told); }
         more.hidden = !p.more;
         folded(more, moreAll, p.more);
-        p.media.slice(shown).forEach((html) => media.append(htmlPiece(html)));
+        p.media.slice(shown).forEach((html) => media.append(htmlPiece(html, view)));
         shown = p.media.length;
         result.hidden = !p.result;
         result.classList.toggle("nba-bad-text", p.bad);
-        folded(result, all, p.result);
+        folded(result, all, p.result, p.cut ? "the first" : "all");
         text(cut, p.cut);
         settle();
       },
@@ -343,22 +427,30 @@ const kinds = {
     };
   },
 
-  group() {
-    const root = el("section", "nba-sub");
-    const who = el("div", "nba-who");
+  group(view) {
+    const root = el("details", "nba-sub");
+    const summary = el("summary", "nba-who");
     const label = el("span");
-    const word = el("span", "nba-quiet");
+    const status = el("span", "nba-state");
     const inside = el("div");
-    who.append(label, word);
-    root.append(who, inside);
+    let last = "";
+    root.open = true;
+    label.dir = "auto";
+    summary.append(label, status);
+    root.append(summary, inside);
     return {
       root,
       inside,
       set(p) {
         text(label, p.label);
-        text(word, p.word ? " · " + p.word : "");
         root.setAttribute("aria-label", p.label);
-        root.classList.toggle("nba-over", p.over);
+        const key = p.tone + "|" + p.word;
+        if (key !== last) {
+          state(status, p.tone, p.word);
+          if (p.tone === "wait") root.open = true;  // a form that nobody sees is not answered
+          last = key;
+        }
+        view.tick(status, p.since, " · ");
       },
     };
   },
@@ -464,6 +556,7 @@ function makeView(model, store, host) {
     },
     dispose() {
       clearInterval(timer);
+      view.gone = true;
       store.views.delete(view);
       parts.forEach((part) => part.gone && part.gone());
       setTimeout(keep);
@@ -473,7 +566,8 @@ function makeView(model, store, host) {
   function add(node) {
     const part = kinds[node.kind](view, node);
     parts.set(node.id, part);
-    const into = node.kind === "foot" ? foot : (parts.get(node.parent)?.inside ?? body);
+    const beside = node.props.row ? parts.get(node.props.row)?.lane : null;
+    const into = node.kind === "foot" ? foot : (beside ?? parts.get(node.parent)?.inside ?? body);
     into.append(part.root);
     part.set(node.props);
     if (part.html) node.html.forEach((html) => part.html(html));
@@ -555,7 +649,7 @@ function makeView(model, store, host) {
   const timer = setInterval(beat, 1000);
   let area = null;
   let held = false;
-  connected(host, view).then(() => { area = host.closest(".jp-OutputArea-child"); });
+  view.shown = connected(host, view).then(() => { area = host.closest(".jp-OutputArea-child"); });
   store.views.add(view);
   view.reset();
   view.hold();

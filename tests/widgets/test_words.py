@@ -1,0 +1,49 @@
+"""What a transcript says of itself: each note is a sentence, and says what to do next."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbagent import events as ev
+from nbagent.widgets import words
+from nbagent.widgets.blocks import Note
+from nbagent.widgets.document import Document
+from tests.widgets.telling import Teller
+
+tell = Teller()
+NOTED = [
+    *(tell(ev.Error, code=code, message="It broke") for code in (*words.ADVICE, "another's")),
+    tell(ev.Warning, message="The hook f of session_start failed: ValueError: no"),
+    tell(ev.Warning, message="The tools of ledger stay as they were: TimeoutError"),
+    tell(ev.Warning, message="What is said here is not on disk yet: database is locked."),
+    tell(ev.Warning, message="The history could not be summed up: too long"),
+    tell(ev.Warning, message="ledger asked for a secret in a form ('key'); it was declined."),
+    tell(ev.Warning, message="An answer could not be recorded: Permission denied."),
+    tell(ev.Warning, message="What write_file would change cannot be shown: ValueError: x"),
+    tell(ev.HookBlocked, point="user_prompt_submit", hook="f", reason="no politics"),
+    tell(ev.HookBlocked, point="pre_tool_use", hook="f", reason="not on Sundays"),
+    tell(ev.HookFinished, point="stop", hook="f", duration=0.1, error="exit code 1"),
+    tell(ev.MCPInitFinished, server="ledger", duration=0.1, error="no such file"),
+    tell(ev.ModelFallback, from_model="a", to_model="b", error="overloaded"),
+]
+
+
+@pytest.mark.parametrize("event", NOTED, ids=lambda event: event.type)
+def test_a_note_is_a_sentence_and_says_what_to_do_next(event: ev.Event) -> None:
+    document = Document()
+    document.apply(event)
+    (note,) = [block for block in document.blocks() if isinstance(block, Note)]
+    assert note.text.endswith(".")
+    assert note.next.endswith(".") and ". " not in note.next
+
+
+def test_a_failed_hook_is_told_once() -> None:
+    document = Document()
+    document.apply(tell(ev.Warning, message="The hook f of stop failed: exit code 1"))
+    document.apply(tell(ev.HookFinished, point="stop", hook="f", duration=0.1, error="exit code 1"))
+    assert len([block for block in document.blocks() if isinstance(block, Note)]) == 1
+
+
+@pytest.mark.parametrize("text", ["Done.", "Really?", 'He said "no."', "Waits…", "", "終わり。"])
+def test_what_is_a_sentence_gets_no_second_period(text: str) -> None:
+    assert words.sentence(text) == text
