@@ -88,6 +88,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._process = os.getpid()
         self._lock = threading.Lock()
         with naming(path):
             self._connection = sqlite3.connect(
@@ -111,8 +112,9 @@ class Reader:
             yield self._connection
 
     def close(self) -> None:
-        """Read no more; idempotent."""
-        self._connection.close()
+        """Read no more; idempotent. In a process forked from the one that opened it the file is left alone."""
+        if os.getpid() == self._process:
+            self._connection.close()
 
 
 @contextlib.contextmanager

@@ -96,7 +96,8 @@ class SQLiteStore:
         self._reader = Reader(self.path)
         self._locks = TurnLocks(self.path)
         self._turns = Turns(self.path, self._writer, self._reader, self._locks)
-        weakref.finalize(self, _let_go, self._writer, self._reader).atexit = False
+        weakref.finalize(self, self._writer.close).atexit = False  # when the process ends, it does so after its last job
+        weakref.finalize(self, self._reader.close)
 
     def __repr__(self) -> str:
         return f"SQLiteStore({str(self.path)!r})"
@@ -278,8 +279,3 @@ class SQLiteStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _let_go(writer: Writer, reader: Reader) -> None:
-    writer.close()
-    reader.close()

@@ -25,6 +25,8 @@ import psutil
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
+from tests.servers import free_port
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
     "apputils-extension/themes": {"theme": "JupyterLab Light"},
@@ -60,7 +62,7 @@ class Lab:
     python
         The interpreter of the environment that it is in.
     port
-        Set when it runs; the server looks for a free one.
+        Set when it runs: one that was free.
     """
 
     folder: Path
@@ -89,7 +91,7 @@ class Lab:
         return os.environ | own | lab | {"IPYTHONDIR": str(self.folder / "ipython"), "PYTHONWARNINGS": "default"}
 
     def __enter__(self) -> Lab:
-        options = ["--no-browser", "--allow-root", "--ip=127.0.0.1"]
+        options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--ServerApp.port={free_port()}"]
         options += ["--LabApp.expose_app_in_browser=True"] if self.app == "jupyterlab" else []
         options += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.notebooks}"]
         self._process = subprocess.Popen(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -34,3 +35,9 @@ def first_era(*options: str) -> tuple[str, list[str]]:
 def second_era(*options: str) -> tuple[str, list[str]]:
     """Command and arguments of the server that speaks both eras."""
     return sys.executable, [str(_HERE / "second_era.py"), *options]
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]

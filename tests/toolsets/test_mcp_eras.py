@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -44,11 +43,6 @@ async def served(command: str, args: list[str], port: int, ready: bytes) -> Asyn
         await process.communicate()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
 @contextlib.asynccontextmanager
 async def over_stdio() -> AsyncGenerator[MCPToolset]:
     toolset = MCPToolset(*servers.second_era(), name="second")
@@ -59,7 +53,7 @@ async def over_stdio() -> AsyncGenerator[MCPToolset]:
 
 
 async def test_a_server_that_knows_server_sent_events_alone_is_reached_by_them_with_its_headers() -> None:
-    port = free_port()
+    port = servers.free_port()
     async with served(*servers.second_era("sse", str(port)), port, b"Uvicorn running"):
         url, headers = f"http://127.0.0.1:{port}/sse", {"Authorization": "Bearer t0ken"}
         toolset = MCPToolset(url=url, headers=headers, transport="sse", name="old")
@@ -73,7 +67,7 @@ async def test_a_server_that_knows_server_sent_events_alone_is_reached_by_them_w
 
 @contextlib.asynccontextmanager
 async def over_http() -> AsyncGenerator[MCPToolset]:
-    port = free_port()
+    port = servers.free_port()
     command, args = servers.second_era("http", str(port))
     async with served(command, args, port, b"Uvicorn running"):
         toolset = MCPToolset(url=f"http://127.0.0.1:{port}/mcp", name="second")
@@ -155,7 +149,7 @@ async def test_progress_goes_to_the_card(start: Start) -> None:
 
 
 async def test_an_http_server_that_dies_during_a_call_is_a_tool_error() -> None:
-    port, person = free_port(), Person()
+    port, person = servers.free_port(), Person()
     command, args = servers.second_era("http", str(port))
     toolset = MCPToolset(url=f"http://127.0.0.1:{port}/mcp")
     async with served(command, args, port, b"Uvicorn running") as process, opened(toolset, person) as tools:
@@ -210,7 +204,7 @@ async def test_first_era_over_http_asks_the_leaseholder_and_survives_a_restart()
     found = servers.everything("streamableHttp")
     if found is None:
         pytest.skip(servers.REMEDY)
-    port = free_port()
+    port = servers.free_port()
     person = Person(answer=lambda question: ElicitationResult("accept", {"name": "Ada"}))
     toolset = MCPToolset(url=f"http://127.0.0.1:{port}/mcp")
     async with served(*found, port, b"listening on port"), opened(toolset, person) as tools:
