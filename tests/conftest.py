@@ -29,6 +29,7 @@ STARTS_SOMETHING = {"FrontEnd", "NotebookClient", "sync_playwright", "Lab"}
 """Names that a module of tests imports to start kernels and browsers."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow whatever starts a kernel or a browser; where tests run in parallel, a module stays in one process.
 

@@ -96,7 +96,7 @@ class SQLiteStore:
         self._reader = Reader(self.path)
         self._locks = TurnLocks(self.path)
         self._turns = Turns(self.path, self._writer, self._reader, self._locks)
-        weakref.finalize(self, self._writer.close).atexit = False  # when the process ends, it does so after its last job
+        weakref.finalize(self, self._writer.close).atexit = False  # where the process ends, it ends after its last job
         weakref.finalize(self, self._reader.close)
 
     def __repr__(self) -> str:
