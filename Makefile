@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PARALLEL := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 REFERENCE_SERVER := @modelcontextprotocol/server-everything@2026.8.31
 ACCESSIBILITY := axe-core@4.14.1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -29,18 +30,27 @@ STARTS_SOMETHING = {"FrontEnd", "NotebookClient", "sync_playwright", "Lab"}
 """Names that a module of tests imports to start kernels and browsers."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow whatever starts a kernel or a browser; where tests run in parallel, a module stays in one process.
-
-    All that opens a browser is in one process too: two browsers at once would have each wait for the other.
-    """
+    """Mark as slow whatever starts a kernel or a browser."""
     for item in items:
-        folder, _, _ = item.location[0].rpartition("/")
-        item.add_marker(pytest.mark.xdist_group("browser" if folder == "tests/browser" else item.location[0]))
         starts = isinstance(item, pytest.Function) and STARTS_SOMETHING & vars(item.module).keys()
         if starts or {"front", "fresh", "notebook", "lab", "browser"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run in parallel, each module stays in one process, and all that opens a browser in one and the same.
+
+    Two browsers at once would have each wait for the other, and a kernel serves all tests of its module.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "browser" if nodeid.startswith("tests/browser/") else nodeid.partition("::")[0]
+
+    return ByModule(config, log)
 
 
 def _require_all() -> bool:
