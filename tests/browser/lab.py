@@ -253,6 +253,7 @@ class Notebook:
         command = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
         self.page.evaluate(command, theme)
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)  # which covers the page meanwhile
 
     def close_kernel(self) -> None:
         """Shut the kernel down, as closing the notebook for good does."""
