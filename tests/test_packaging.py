@@ -68,7 +68,7 @@ def test_the_hints_name_what_pyproject_declares() -> None:
 
 def test_the_version_stands_in_one_place_and_the_changelog_knows_it() -> None:
     assert "version" in PROJECT["dynamic"]
-    newest = re.search(r"^## (?!Unreleased)(\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    newest = re.search(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == __version__
     cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
