@@ -1,5 +1,5 @@
 """A form in the hands of a person, in JupyterLab and in Notebook 7: answered, interrupted, run again, reloaded, in two
-tabs, and left over by a kernel that was restarted.
+tabs, left over by a kernel that was restarted. What `test_form` does in JupyterLab is done here in Notebook 7 alone.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def submit(form: Locator) -> Locator:
     return form.get_by_role("button", name="Submit")
 
 
-def test_a_form_is_answered_while_its_cell_runs(either: Lab, page: Page) -> None:
-    notebook = opened(either, page, f"answer-{either.app}.ipynb")
+def test_a_form_is_answered_while_its_cell_runs(notebook_7: Lab, page: Page) -> None:
+    notebook = opened(notebook_7, page, f"answer-{notebook_7.app}.ipynb")
     notebook.start(2)
     form = notebook.output(2)
     type_in(page, name_of(form), "Ada Lovelace")
@@ -71,8 +71,8 @@ def test_a_form_is_answered_while_its_cell_runs(either: Lab, page: Page) -> None
     notebook.close_kernel()
 
 
-def test_the_toolbars_button_interrupts_a_form_and_the_next_one_works(either: Lab, page: Page) -> None:
-    notebook = opened(either, page, f"interrupt-{either.app}.ipynb")
+def test_the_toolbars_button_interrupts_a_form_and_the_next_one_works(notebook_7: Lab, page: Page) -> None:
+    notebook = opened(notebook_7, page, f"interrupt-{notebook_7.app}.ipynb")
     notebook.start(2)
     form = notebook.output(2)
     type_in(page, name_of(form), "half a na")
@@ -91,8 +91,8 @@ def test_the_toolbars_button_interrupts_a_form_and_the_next_one_works(either: La
     notebook.close_kernel()
 
 
-def test_running_the_cell_again_gives_a_new_form_that_works(either: Lab, page: Page) -> None:
-    notebook = opened(either, page, f"again-{either.app}.ipynb")
+def test_running_the_cell_again_gives_a_new_form_that_works(notebook_7: Lab, page: Page) -> None:
+    notebook = opened(notebook_7, page, f"again-{notebook_7.app}.ipynb")
     notebook.start(2)
     form = notebook.output(2)
     type_in(page, name_of(form), "the old form")
