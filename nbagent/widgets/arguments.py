@@ -7,7 +7,6 @@ Below: `text`, `words`. Above: `wire`, `static`, `flat`, `plain`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,13 +54,9 @@ def is_cut(arguments: Mapping[str, Any] | str) -> bool:
 def _value(value: Any) -> str:
     if isinstance(value, str):
         return value or '""'
-    if isinstance(value, dict | list) and len(line := _json(value)) > 60:
-        return line if len(line) > VALUE else _json(value, indent=2)
-    return _json(value)
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    if isinstance(value, dict | list) and len(line := words.as_json(value)) > 60:
+        return line if len(line) > VALUE else words.as_json(value, indent=2)
+    return words.as_json(value)
 
 
 def _bounded(text: str, limit: int) -> str:

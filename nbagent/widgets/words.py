@@ -91,8 +91,12 @@ def money(cost: float | None) -> str:
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}"
 
 
-def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+def as_json(value: Any, indent: int | None = None) -> str:
+    """A value of JSON in writing; what no encoder gets through, such as lists a thousand deep, is said to be so."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    except (RecursionError, ValueError, TypeError):
+        return "(nested too deep to be shown)"
 
 
 def summary(arguments: Mapping[str, Any] | str) -> str:
@@ -102,7 +106,7 @@ def summary(arguments: Mapping[str, Any] | str) -> str:
     elif len(arguments) == 1 and next(iter(arguments)) in _VALUE_ALONE:
         line = str(next(iter(arguments.values())))
     else:
-        line = ", ".join(f"{name}={_value(value)}" for name, value in arguments.items())
+        line = ", ".join(f"{name}={as_json(value)}" for name, value in arguments.items())
     line = " ".join(plain(line[: 4 * _SUMMARY]).split())
     return line if len(line) <= _SUMMARY else line[: _SUMMARY - 1] + "…"
 

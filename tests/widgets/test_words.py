@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbagent import events as ev
-from nbagent.widgets import words
+from nbagent.widgets import arguments, words
 from nbagent.widgets.blocks import Note
 from nbagent.widgets.document import Document
 from tests.widgets.telling import Teller
@@ -47,3 +47,11 @@ def test_a_failed_hook_is_told_once() -> None:
 @pytest.mark.parametrize("text", ["Done.", "Really?", 'He said "no."', "Waits…", "", "終わり。"])
 def test_what_is_a_sentence_gets_no_second_period(text: str) -> None:
     assert words.sentence(text) == text
+
+
+def test_arguments_nested_too_deep_for_json_are_said_to_be_so() -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert "nested too deep" in words.summary({"a": deep, "b": 1})
+    assert ("a", "(nested too deep to be shown)") in arguments.rows({"a": deep})
