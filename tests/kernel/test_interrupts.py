@@ -43,8 +43,10 @@ def test_k3_an_interrupt_ends_a_waiting_form(front: FrontEnd, ask: str, capsys: 
 
 def test_k3_run_all_stops_at_an_interrupt(front: FrontEnd, ask: str) -> None:
     cell = front.execute(ask, "a")
-    shown(front, cell)
+    field, _ = shown(front, cell)
     queued = front.execute("print('never')", "b")
+    front.type(field, "x")
+    front.settle(field)  # it was sent after the request, which the kernel therefore has by now
     interrupt(front, cell)
     assert front.finish(queued).status == "aborted"
     assert front.run("1").status == "ok"  # the kernel aborts no more
