@@ -19,7 +19,7 @@ from nbagent.errors import AnswerRefused, InvalidAnswer, UsageError
 from nbagent.events import ElicitationRequest, Event, MaxIterationsReached, ToolCallConfirmation
 from nbagent.notebook.displaying import Document, table
 from nbagent.notebook.parsing import AnswerCommand
-from nbagent.widgets.text import plain
+from nbagent.plaintext import plain
 
 if TYPE_CHECKING:
     from nbagent.runtime.bridge import Question

@@ -196,7 +196,7 @@ class Runs:
 
 
 def _short(prompt: str, limit: int = 60) -> str:
-    from nbagent.widgets.text import plain
+    from nbagent.plaintext import plain
 
     line = " ".join(plain(prompt).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

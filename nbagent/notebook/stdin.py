@@ -138,7 +138,7 @@ async def _approve(event: ToolCallConfirmation, read: ReadLine) -> Answer:
 
 def _called(event: ToolCallConfirmation) -> str:
     """The call on a line, its code and what it would change beneath; what would not show is written as its number."""
-    from nbagent.widgets.text import visible
+    from nbagent.plaintext import visible
 
     arguments = dict(event.arguments)
     code = arguments.get(event.code_argument)
@@ -254,6 +254,6 @@ def _value(line: str, field: Mapping[str, Any]) -> Any:
 
 def _plain(text: str) -> str:
     """Hostile text for a terminal: no control characters, ANSI sequences or bidi overrides."""
-    from nbagent.widgets.text import plain
+    from nbagent.plaintext import plain
 
     return plain(text)

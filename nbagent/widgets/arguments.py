@@ -2,7 +2,7 @@
 
 A card's line has only their summary (`words.summary`). It guarantees: all is plain text, and bounded: a value at
 `VALUE` characters, all at `ALL`, with a word about what is left out.
-Below: `text`, `words`. Above: `wire`, `static`, `flat`, `plain`.
+Below: `plaintext`, `words`. Above: `wire`, `static`, `flat`, `plain`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbagent.plaintext import plain
 from nbagent.widgets import words
-from nbagent.widgets.text import plain
 
 VALUE = 4_000
 ALL = 8_000

@@ -2,7 +2,7 @@
 
 Events tell only names and types, since they are logged and stored; the bytes come from who began the run. The static
 twin has the names alone. It guarantees: both are few, and a name is one short line.
-Below: `messages`, `media`, `text`. Above: `document`.
+Below: `messages`, `media`, `plaintext`. Above: `document`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from nbagent.messages import Attachment
+from nbagent.plaintext import plain
 from nbagent.widgets import media
-from nbagent.widgets.text import plain
 
 
 class About(TypedDict, total=False):

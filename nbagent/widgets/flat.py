@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nbagent.plaintext import plain
 from nbagent.widgets import arguments, media, words
 from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
-from nbagent.widgets.text import plain
 from nbagent.widgets.wire import result, thinking
 
 

@@ -6,7 +6,7 @@ but http, https and mailto, and all HTML, this module's own included, passes nh3
 and no class but those that highlighting needs. The one door to markdown-it-py, pygments and nh3.
 
 A growing text is cut where a block is certainly over (`splitter`), so that each block is rendered once.
-Below: `text`, `splitter`, `formulas`, `images`, `inert`. Above: `blocks`, `media`, `wire`, `static`.
+Below: `plaintext`, `splitter`, `formulas`, `images`, `inert`. Above: `blocks`, `media`, `wire`, `static`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from nbagent.plaintext import plain
 from nbagent.widgets import formulas
 from nbagent.widgets.images import shown
 from nbagent.widgets.inert import escaped, fenced, sets_signs, texless
 from nbagent.widgets.splitter import Splitter
-from nbagent.widgets.text import plain
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -1,7 +1,7 @@
 """What a tool displays (a MIME bundle) as HTML that is safe to show.
 
 The richest form that is harmless wins: raster images as data of their own, HTML tables sanitised, markdown rendered,
-else plain text. SVG and JavaScript are never shown. Below: `markdown`, `text`. Above: `wire`, `static`.
+else plain text. SVG and JavaScript are never shown. Below: `markdown`, `plaintext`. Above: `wire`, `static`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import html
 from collections.abc import Mapping
 from typing import Any, cast
 
+from nbagent.plaintext import plain
 from nbagent.widgets import words
 from nbagent.widgets.markdown import render, sanitise
-from nbagent.widgets.text import plain
 
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 IMAGE_LIMIT = 8_000_000

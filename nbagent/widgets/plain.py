@@ -2,7 +2,7 @@
 
 `terminal` writes a finished (or running) document; `PlainTranscript` is an observer that writes a run as it happens,
 for places without widgets. Nothing of a model, a tool or a server reaches a terminal but through `plain`, so none of
-it can move the cursor or change the title. Below: `document`, `words`, `text`. Above: `static`, `notebook`.
+it can move the cursor or change the title. Below: `document`, `words`, `plaintext`. Above: `static`, `notebook`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Unpack
 
 from nbagent.events import AgentChoice, Event
+from nbagent.plaintext import plain
 from nbagent.widgets import arguments, media, words
 from nbagent.widgets.attached import About
 from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
-from nbagent.widgets.text import plain
 
 WIDTH = 88
 

@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator
 from html import escape
 
+from nbagent.plaintext import plain
 from nbagent.widgets import arguments, media, words
 from nbagent.widgets.assets import asset
 from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
@@ -28,7 +29,6 @@ from nbagent.widgets.flat import asked, ended, facts, flat, said_in
 from nbagent.widgets.inert import escaped, fenced
 from nbagent.widgets.markdown import lean, safe_markdown
 from nbagent.widgets.plain import LONG, abridged, terminal
-from nbagent.widgets.text import plain
 from nbagent.widgets.wire import result, thinking
 
 _OPEN_LINES = 15

@@ -21,10 +21,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbagent.plaintext import plain
 from nbagent.widgets import arguments, media, words
 from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
-from nbagent.widgets.text import plain
 
 Op = list[Any]
 

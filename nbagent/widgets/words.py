@@ -1,7 +1,7 @@
 """The words and signs of a transcript: how states, durations, tokens, money and arguments read.
 
 The live view, the static twin and the terminal take them from here, so that a run reads the same everywhere. States are
-told by a word and a sign, never by colour alone. Below: `text`. Above: `document`, `static`, `plain`.
+told by a word and a sign, never by colour alone. Below: `plaintext`. Above: `document`, `static`, `plain`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nbagent.widgets.text import plain
+from nbagent.plaintext import plain
 
 SIGNS = {"ok": "✓", "bad": "✕", "wait": "●", "run": "○", "off": "–"}
 """The sign of each tone: it went well, it failed or did not run, it asks, it runs, it was left."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbagent.widgets.text import plain, visible
+from nbagent.plaintext import plain, visible
 
 
 @pytest.mark.parametrize(

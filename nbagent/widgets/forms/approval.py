@@ -14,10 +14,10 @@ from typing import Any
 import ipywidgets
 
 from nbagent.events import MaxIterationsReached, ToolCallConfirmation
+from nbagent.plaintext import visible
 from nbagent.widgets.forms.code import CodeEditor
 from nbagent.widgets.forms.question import Answer, QuestionForm, heading, named
 from nbagent.widgets.markdown import highlight
-from nbagent.widgets.text import visible
 
 _MOST = 20_000
 

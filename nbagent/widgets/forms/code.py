@@ -12,9 +12,9 @@ from typing import Any
 
 import ipywidgets
 
+from nbagent.plaintext import visible
 from nbagent.widgets.forms.parts import Parts
 from nbagent.widgets.markdown import highlight
-from nbagent.widgets.text import visible
 
 _MOST = 20_000
 _ROWS = range(3, 25)

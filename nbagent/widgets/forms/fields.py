@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import ipywidgets
 from traitlets import CUnicode
 
+from nbagent.plaintext import plain
 from nbagent.widgets.forms.parts import Parts, label
-from nbagent.widgets.text import plain
 
 MISSING: Any = object()
 """The field is left empty."""

@@ -22,11 +22,11 @@ import ipywidgets
 
 from nbagent.errors import AnswerRefused
 from nbagent.events import ElicitationRequest
+from nbagent.plaintext import plain
 from nbagent.schema import secret_field, validate
 from nbagent.widgets.forms import kinds, url
 from nbagent.widgets.forms.fields import MISSING, Field, Spec, TextField, Unreadable
 from nbagent.widgets.forms.question import Answer, QuestionForm, heading, named
-from nbagent.widgets.text import plain
 
 FREE_TEXT: Mapping[str, Any] = {"type": "object", "properties": {"answer": {"type": "string", "title": "Answer"}}}
 """The schema of an elicitation that has none."""

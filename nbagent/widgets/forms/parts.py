@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import ipywidgets
 
-from nbagent.widgets.text import plain
+from nbagent.plaintext import plain
 
 W = TypeVar("W", bound=ipywidgets.DOMWidget)
 

@@ -18,8 +18,8 @@ import ipywidgets
 
 from nbagent.errors import AnswerRefused, InvalidAnswer
 from nbagent.events import Action
+from nbagent.plaintext import plain
 from nbagent.widgets.forms.parts import Parts
-from nbagent.widgets.text import plain
 
 Answer = Callable[[Action, dict[str, Any] | None], None]
 """Takes the answer; may raise `InvalidAnswer` (the form stays open) or `AnswerRefused` (it closes and says so)."""
