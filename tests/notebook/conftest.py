@@ -100,10 +100,10 @@ def fresh(request: pytest.FixtureRequest) -> Iterator[FrontEnd]:
 
 
 def value(front: FrontEnd, expression: str) -> str:
-    """The repr of an expression in the kernel."""
+    """The repr of an expression in the kernel: what the cell returned, not a display that stands under it."""
     execution = front.run(expression)
     assert execution.status == "ok", execution.reply
-    return execution.data("text/plain")[-1]
+    return result(execution)[-1]
 
 
 def kept(execution: Execution) -> dict[str, str]:
@@ -113,15 +113,21 @@ def kept(execution: Execution) -> dict[str, str]:
 
 
 def kept_later(front: FrontEnd, execution: Execution) -> dict[str, str]:
-    """The same for a background run: on ipykernel 6 its update stands under whatever cell ran when it came.
+    """The same for a background run, waited for: a run has ended a moment before its cell says so.
 
-    Front ends find the output by its display id alone.
+    Front ends find the output by its display id alone: the update may stand under whatever cell ran when it came. The
+    final one has no view in it any more.
     """
     (shown,) = {m["content"]["transient"]["display_id"] for m in execution.outputs if m["msg_type"] == "display_data"}
-    front.drain()
-    messages = [m for other in front.executions.values() for m in other.outputs]
-    updates = [m["content"] for m in messages if m["msg_type"] == "update_display_data"]
-    return [content["data"] for content in updates if content["transient"]["display_id"] == shown][-1]
+
+    def final() -> list[dict[str, str]]:
+        messages = [m for other in front.executions.values() for m in other.outputs]
+        updates = [m["content"] for m in messages if m["msg_type"] == "update_display_data"]
+        mine = [content["data"] for content in updates if content["transient"]["display_id"] == shown]
+        return [data for data in mine if "application/vnd.jupyter.widget-view+json" not in data]
+
+    front.wait_for(final)
+    return final()[-1]
 
 
 def result(execution: Execution) -> list[str]:

@@ -105,7 +105,7 @@ def test_k4_a_bare_background_run_echoes_nothing_and_several_must_be_named(front
     assert len(names) == 2
     for name in names:
         assert front.run(f"%agent_stop {name}").text == f"stopped {name}\n"
-    front.run("await asyncio.sleep(0.1)")
+    front.run("while nbagent.runtime.live_runs(): await asyncio.sleep(0)", timeout=20)
     assert front.run(f"%agent_stop {names[0]}").status == "error"
     assert value(front, "owned()") == NOTHING
 
