@@ -54,7 +54,7 @@ def recorded(draw: st.DrawFn) -> Event:
     return cls(**{field.name: draw(strategy(hints[field.name])) for field in dataclasses.fields(cls)})
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(recorded(), max_size=5))
 def test_what_is_read_is_what_was_recorded(events: list[Event]) -> None:
     lines = [event.to_json() for event in events]

@@ -275,7 +275,7 @@ keywords = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(json_values, st.dictionaries(keywords, json_values | st.just({"type": "string"}), max_size=4))
 def test_validate_answers_whatever_it_is_given(instance: Any, schema: dict[str, Any]) -> None:
     assert all(isinstance(text, str) and text for text in validate(instance, schema).values())

@@ -94,14 +94,14 @@ def test_what_is_given_shares_nothing_with_the_session(session: Session) -> None
     assert copy == session
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(messages, max_size=5))
 def test_any_message_comes_back_through_json(said: list[Message]) -> None:
     session = Session(branches=[said])  # a branch is never repaired
     assert again(session) == session
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from([
     Message("user", "u"), said(ADD), said(SUB), said(ADD, SUB), said(content="t"), result(ADD), result(SUB),
     Message("tool", "astray", tool_call_id="nobody's"),

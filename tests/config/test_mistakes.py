@@ -263,7 +263,7 @@ def assert_only_a_config_error(path: Path) -> None:
         assert levels == set()
 
 
-FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ

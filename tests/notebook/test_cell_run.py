@@ -94,7 +94,7 @@ def test_a_mistake_is_one_clear_line_and_stops_run_all(front: FrontEnd, code: st
 
 
 def test_a_run_that_ends_in_error_fails_its_cell_in_one_line(front: FrontEnd) -> None:
-    first = front.execute("await asyncio.sleep(0.3)  # until the next has come\n%agent_run failing hi")
+    first = front.execute("await asyncio.sleep(0.6)  # until the next has come\n%agent_run failing hi")
     queued = front.execute("print('not reached')")
     front.finish(first)
     front.finish(queued)

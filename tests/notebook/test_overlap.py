@@ -229,6 +229,8 @@ def test_k4_what_was_aborted_supersedes_nothing(front: FrontEnd) -> None:
     cell = front.execute("y = %agent_run -n sleeper go", "sleeps")
     said(front, "sleep_async")
     queued = [front.execute(code, "asks") for _ in range(3)]
+    after = front.send(front.widget(name="AnyModel"), {"type": "ready"})
+    front.wait_for(lambda: front.is_idle(after))  # the kernel has them all
     interrupted(front, cell)
     assert {front.finish(other).status for other in queued} == {"aborted"}
     front.run("pass")

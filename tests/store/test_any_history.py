@@ -96,7 +96,7 @@ async def play(path: Path, script: list[tuple[str, str, int]]) -> None:
             assert stand_of(path, "s") == (session if stored is not None else None)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts)
 def test_the_disk_has_what_was_said_last(script: list[tuple[str, str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

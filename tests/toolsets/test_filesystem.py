@@ -187,7 +187,7 @@ async def test_a_walk_does_not_enter_what_becomes_a_link_in_between(
     assert swap.swapped and (root / "src" / "deep").is_symlink()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(["..", ".", "", "in", "out", "file", "~", "new"]), max_size=7), st.booleans())
 def test_whatever_the_path_what_is_outside_stays_as_it_is(parts: list[str], absolute: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -88,7 +88,7 @@ def stories(draw: st.DrawFn) -> list[ev.Event]:
     return told
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), st.lists(st.booleans(), min_size=16, max_size=16), st.integers(0, 15))
 def test_patches_in_order_equal_the_document(story: list[ev.Event], frames: list[bool], late: int) -> None:
     document = Document()
