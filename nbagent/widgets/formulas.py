@@ -106,11 +106,11 @@ def _block(state: Any, start: int, end: int, silent: bool) -> bool:
     indent = state.sCount[start]
     if indent != state.blkIndent and not (silent and indent == 0):
         return False
-    opened = Opened(_line(state, start))
+    opened, quotes = Opened(_line(state, start)), _quotes(state, start)
     line = start
     while opened.state == "open":
         line += 1
-        if line >= end or (state.sCount[line] < indent and not state.isEmpty(line)):
+        if line >= end or (state.sCount[line] < indent and not state.isEmpty(line)) or _quotes(state, line) < quotes:
             return False
         opened.take(_line(state, line))
     if opened.state == "none":
@@ -121,6 +121,12 @@ def _block(state: Any, start: int, end: int, silent: bool) -> bool:
         token.content = "\n".join(_line(state, number) for number in range(start, line + 1)).strip()
         token.map = [start, state.line]
     return True
+
+
+def _quotes(state: Any, number: int) -> int:
+    """In how many quotes a line stands; a paragraph's `end` may lie behind that of the quote that it is in."""
+    begins = state.bMarks[number]
+    return state.src.count(">", state.src.rfind("\n", 0, begins) + 1, begins)
 
 
 def _line(state: Any, number: int) -> str:

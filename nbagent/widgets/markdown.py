@@ -95,6 +95,7 @@ def _parser() -> MarkdownIt:
     if parser.linkify is not None:
         linkify: Any = parser.linkify
         linkify.set({"fuzzy_link": False, "fuzzy_email": False})
+        linkify.pretest = _may_link  # its own looks at length for what is switched off
     parser.validateLink = lambda url: True  # the renderer decides, so that a bad link keeps its text
     parser.inline.ruler.before("html_inline", "line_break", _line_break)
     formulas.install(parser)
@@ -103,6 +104,11 @@ def _parser() -> MarkdownIt:
     for name, rule in (rules | {"th_open": _cell_open, "td_open": _cell_open}).items():
         parser.add_render_rule(name, rule)
     return parser
+
+
+def _may_link(text: str) -> bool:
+    """Whether an address with a scheme, or one that begins with two slashes, can stand in the text."""
+    return ":" in text or "//" in text
 
 
 _BR = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -280,11 +286,35 @@ class Rendered:
         self._fed = len(source)
         if done:
             finished += self._splitter.close()
-        self.pieces += [render(block, self._env) for block in finished]
+        self.pieces += [self._render(blocks) for blocks in _together(finished)]
+
+    def _render(self, blocks: list[str]) -> str:
+        """The HTML of blocks that finished together, made in one go: a parser and a sanitiser cost by the call."""
+        joint = "".join(blocks)
+        if len(blocks) > 1 and _open_brackets(joint) > BRACKETS:  # of one block alone, `render` knows what to do
+            return "".join(render(block, self._env) for block in blocks)
+        return render(joint, self._env)
 
     def whole(self, source: str) -> str:
         """The HTML of all of `source`, its link definitions known from the start."""
         return render(source, self._env) if self.refers else "".join(self.pieces) + (render(self.tail, self._env))
+
+
+def _together(blocks: Sequence[str]) -> list[list[str]]:
+    """The blocks in order, in groups that are not too long."""
+    groups: list[list[str]] = []
+    length = _GROUP
+    for block in blocks:
+        length += len(block)
+        if length > _GROUP:
+            groups.append([])
+            length = len(block)
+        groups[-1].append(block)
+    return groups
+
+
+_GROUP = 8000
+"""Characters that are rendered in one go, unless a single block has more."""
 
 
 def safe_markdown(source: str) -> str:
@@ -309,7 +339,7 @@ _ESCAPED = 4000
 
 
 def _harmless(block: str) -> bool:
-    if "<" not in block and "[" not in block:  # nothing that acts can do without
+    if "<" not in (rest := _PLAIN_LINK.sub("", block)) and "[" not in rest:  # nothing that acts can do without
         return True
     if len(block) > BLOCK_LIMIT or _open_brackets(block) > BRACKETS:
         return False
@@ -322,6 +352,9 @@ def _harmless(block: str) -> bool:
     links = [str(token.attrGet("href") or "") for token in inline if token.type == "link_open"]
     return all(safe_url(link) == link for link in links) and not _LOOSE.search(block)
 
+
+_PLAIN_LINK = re.compile(r"(?<![!\\\]])\[[\w ,.;-]+\]\(https?://[\w.~/%?=-]+\)")
+"""A link as most are, which no dialect reads as anything else."""
 
 _LOOSE = re.compile(r"\]\s*:|!\[|commandlinker|\]\s*\(\s*<?\s*(?!https?:|mailto:)[a-z]*[&:]", re.IGNORECASE)
 """What another markdown dialect might read as more than we do."""

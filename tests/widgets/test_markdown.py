@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from nbagent.widgets.markdown import BLOCK_LIMIT, Rendered, highlight, render, safe_markdown, sanitise
 from nbagent.widgets.splitter import Splitter
@@ -20,9 +21,11 @@ LINES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(LINES, max_size=14), st.integers(1, 7))
 @example(["---", "    code", "", "    code"], 1)
+@example(["> $$", "> $$", "", "> $$"], 1)
+@example(["> > $$", "> > $$", ">", "> a $$"], 1)
 def test_blocks_rendered_apart_equal_the_whole(lines: list[str], step: int) -> None:
     source = "\n".join(lines)
     splitter, blocks = Splitter(), list[str]()
@@ -97,7 +100,7 @@ def test_hostile_markdown_is_harmless(text: str) -> None:
     assert inspect(sanitise(text)).faults == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from([*HOSTILE, "<", ">", '"', "'", "](", "![", "`", "\n\n", "<svg>", "&#x6a;"]), max_size=6)
 )
@@ -180,6 +183,37 @@ def test_harmless_markdown_stays_as_it_was() -> None:
         "## Head\n\nSome *words*, `x < y`, [a link](https://example.com).\n\n- one\n- two\n\n```python\nx = '<b>'\n```"
     )
     assert safe_markdown(source) == source
+
+
+PIECES = ["[a](https://x.example/y)", "[", "]", "(", ")", "!", "\\", "`", "\n", ":", " ", "<", "&lt;", "&#33;", "https://x",
+          "javascript:x", "//x", "- ", "> ", "| a |\n|---|\n"]  # fmt: skip
+COMMON = MarkdownIt("commonmark").enable("table")
+COMMON.validateLink = lambda url: True
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), max_size=9))
+@example(["!", "[a](https://x.example/y)"])
+@example(["[a](https://x.example/y)", "[", "a", "]", "(", "javascript:x", ")"])
+def test_what_is_kept_of_markdown_holds_nothing_but_safe_links(pieces: list[str]) -> None:
+    text = "".join(pieces).strip()
+    if safe_markdown(text) != text:
+        return
+    tokens = COMMON.parse(text)
+    inline = [child for token in tokens for child in token.children or []]
+    assert not {"html_block", "html_inline", "image"}.intersection(token.type for token in [*tokens, *inline])
+    assert all(str(token.attrGet("href")).startswith("https://") for token in inline if token.type == "link_open")
+
+
+@pytest.mark.parametrize("step", [7, 100_000])
+def test_blocks_that_end_together_are_as_if_each_were_alone(step: int) -> None:
+    nested = f"{'[' * 150}\n\n"
+    source = f"# One\n\n- a\n- b\n\n{nested}{nested}```\ncode\n```\n\n" + "Some *text*.\n\n" * 2000 + f"{'[' * 300}\n\n"
+    rendered = Rendered()
+    for end in range(step, len(source) + step, step):
+        rendered.advance(source[:end], end >= len(source))
+    splitter = Splitter()
+    assert "".join(rendered.pieces) == "".join(map(render, splitter.feed(source) + splitter.close()))
 
 
 ACTIVE = ["![a](https://e.example/x)", "[a](javascript:x)", "<img src=x>", "[r]: //e.example/x"]
