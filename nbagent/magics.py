@@ -23,7 +23,7 @@ from nbagent.notebook.displaying import show
 from nbagent.notebook.echo import is_bare
 from nbagent.notebook.extension import Extension
 from nbagent.notebook.names import Names, names_of
-from nbagent.notebook.parsing import OPTIONS, RunCommand, parse_answer, parse_id, parse_run
+from nbagent.notebook.parsing import OPTIONS, RunCommand, parse_answer, parse_id, parse_nothing, parse_run
 from nbagent.notebook.workspace import Workspace
 from nbagent.session import Result
 
@@ -135,6 +135,7 @@ class AgentMagics(Magics):
     @line_magic
     def agent_list(self, line: str) -> None:
         """List the runs that are live, and the last finished ones: %agent_list"""
+        self._takes_nothing(line, "agent_list")
         show(self._workspace.runs.table())
 
     @no_var_expand
@@ -163,6 +164,7 @@ class AgentMagics(Magics):
     @line_magic
     def agent_pending(self, line: str) -> None:
         """List the questions that wait for an answer: %agent_pending"""
+        self._takes_nothing(line, "agent_pending")
         show(self._workspace.answering.table())
 
     @no_var_expand
@@ -176,6 +178,13 @@ class AgentMagics(Magics):
         try:
             command = parse_answer(line)
             print(f"{self._workspace.answering.answer(command)}: {command.action}")
+        except errors.UsageError as error:
+            _refuse(error)
+
+    @staticmethod
+    def _takes_nothing(line: str, magic: str) -> None:
+        try:
+            parse_nothing(line, magic)
         except errors.UsageError as error:
             _refuse(error)
 

@@ -17,8 +17,10 @@ _ANSI = re.compile(
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but for tab and line ends
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidi marks, embeddings, overrides, isolates
-    "\u00ad\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # what has no width and no use
+    "\u00ad\u034f\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff0-\ufffb"  # what has no width and no use
+    "\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters without a shape
     "\U000e0000-\U000e0fff]"  # tags: text that a model reads and a person does not see
+    "|(?<=[ -~])[\u200c\u200d]+(?=[ -~])"  # joiners, which emoji and some scripts need: within ASCII, they only hide
 )
 _ENDS = re.compile("\r\n|[\r\u2028\u2029]")
 _SUSPECT = re.compile(f"[\x1b\r\u2028\u2029\ud800-\udfff{_HIDDEN.pattern[1:]}")
@@ -47,4 +49,4 @@ def visible(text: str) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    return f"⟨U+{ord(match[0]):04X}⟩"
+    return "".join(f"⟨U+{ord(hidden):04X}⟩" for hidden in match[0])

@@ -379,3 +379,10 @@ def test_the_kind_of_a_field_decides_too() -> None:
     assert not asks("note", type="string", description="Please give us no password or pin")
     assert secret_field({"properties": {"login": {"properties": {"password": {"type": "string"}}}}}) == "login.password"
     assert secret_field(None) is None
+
+
+@pytest.mark.parametrize("name", ["pass\u200bword", "\uff50assword", "pass\xadword"])
+def test_a_secret_is_one_in_disguise_too(name: str) -> None:
+    assert secret_field({"properties": {name: {"type": "string"}}}) == name
+    assert secret_field({"properties": {"x": {"type": "string", "writeOnly": True}}}) == "x"
+    assert secret_field({"if": {}, "then": {"properties": {"pwd": {"type": "string"}}}}) == "pwd"

@@ -21,6 +21,8 @@ from nbagent.notebook.displaying import Document, table
 from nbagent.notebook.parsing import AnswerCommand
 from nbagent.plaintext import plain
 
+_MOST_FILLED = 60
+
 if TYPE_CHECKING:
     from nbagent.runtime.bridge import Question
     from nbagent.runtime.life import Home
@@ -148,8 +150,15 @@ def _example(request: Event) -> str:
     if request.schema is None:
         return '{"answer": "…"}'
     properties = cast("dict[str, dict[str, Any]]", request.schema.get("properties") or {})
-    values = {name: field.get("default", "…") for name, field in properties.items()}
+    values = {name: _filler(field) for name, field in properties.items()}
     return plain(json.dumps(values, ensure_ascii=False, default=str))
+
+
+def _filler(field: Any) -> Any:
+    """What stands for a field's value: its default, or its only value, where that is short."""
+    known = cast("dict[str, Any]", field if isinstance(field, dict) else {})
+    value = known.get("const", known.get("default", "…"))
+    return value if len(json.dumps(value, default=str)) <= _MOST_FILLED else "…"
 
 
 def _short(text: str, limit: int = 80) -> str:

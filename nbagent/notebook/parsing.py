@@ -118,6 +118,18 @@ def parse_id(line: str, magic: str) -> str | None:
     return unquoted(words[0])
 
 
+def parse_nothing(line: str, magic: str) -> None:
+    """Read the line of `%agent_pending` and `%agent_list`, which take nothing.
+
+    Raises
+    ------
+    UsageError
+        There is something.
+    """
+    if line.strip():
+        raise UsageError(f"%{magic} takes nothing and lists all; found {_quoted(line.strip())}")
+
+
 def parse_answer(line: str) -> AnswerCommand:
     """Read `%agent_answer [ID] accept|decline|cancel [JSON]`.
 

@@ -73,7 +73,10 @@ def _fitting(request: ElicitationRequest, content: dict[str, Any], fill: bool) -
     if request.schema is None:
         return content
     if fill:
-        content = with_defaults(content, request.schema)
+        filled = with_defaults(content, request.schema)
+        wrong = [path.replace("[", ".").split(".")[0] for path in validate(filled, request.schema)]
+        # a default that does not fit is the asker's mistake, and nobody's answer
+        content = {name: value for name, value in filled.items() if name in content or name not in wrong}
     if errors := validate(content, request.schema):
         raise InvalidAnswer(errors)
     return content

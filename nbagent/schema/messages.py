@@ -6,7 +6,8 @@ private.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _KINDS = {
@@ -36,7 +37,7 @@ def message(keyword: str, value: Any, instance: Any, schema: Mapping[str, Any]) 
     if keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
         return _bounds(schema)
     if keyword in ("minLength", "maxLength"):
-        return _length(keyword, value, len(instance))
+        return _length(keyword, value, len(instance), schema)
     if keyword in ("minItems", "maxItems", "minProperties", "maxProperties"):
         return _size(keyword, value, len(instance))
     if keyword == "enum":
@@ -79,6 +80,8 @@ def _kind_of(instance: Any) -> str:
 def _bounds(schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if low is not None and low == high and above is None and below is None:
+        return f"Exactly {low}."
     if low is not None and high is not None and above is None and below is None:
         return f"Between {low} and {high}."
     given = (("at least", low), ("more than", above), ("at most", high), ("less than", below))
@@ -86,8 +89,10 @@ def _bounds(schema: Mapping[str, Any]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _length(keyword: str, limit: int, length: int) -> str:
+def _length(keyword: str, limit: int, length: int, schema: Mapping[str, Any]) -> str:
     plural = "" if limit == 1 else "s"
+    if schema.get("minLength") == schema.get("maxLength"):
+        return f"Exactly {limit} character{plural}, {length} now."
     if keyword == "minLength":
         return f"At least {limit} character{plural}, {length} so far."
     return f"At most {limit} character{plural}, {length} now."
@@ -99,11 +104,21 @@ def _size(keyword: str, limit: int, size: int) -> str:
     return f"{bound} {limit} {noun}{'' if limit == 1 else 's'}, {size} so far."
 
 
+def spelled(values: Sequence[Any]) -> list[str]:
+    """Values as they are read: text as it is, unless another value would look the same, and the rest as in JSON."""
+    others = {_json(value) for value in values if not isinstance(value, str)}
+    return [value if isinstance(value, str) and value not in others else _json(value) for value in values]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _listed(values: Any) -> str:
-    shown = [_cut(value, 40) for value in list(values)[:12]]
+    shown = [_cut(text, 40) or '""' for text in spelled(list(values)[:12])]
     return ", ".join(shown) + (" …" if len(values) > 12 else "")
 
 
 def _cut(value: Any, limit: int = 80) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else _json(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

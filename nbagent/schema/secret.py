@@ -9,9 +9,11 @@ only a few kinds.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nbagent.plaintext import plain
 from nbagent.schema.shapes import is_list, is_object
 
 _ANY = """
@@ -66,11 +68,12 @@ def _fields(schema: Any, prefix: str, depth: int) -> Iterator[tuple[str, str, Ma
     """Name, title and schema of every field, nested ones under dotted names."""
     if not is_object(schema) or depth > 8:
         return
-    for key in ("allOf", "anyOf", "oneOf", "$defs", "definitions"):
+    for key in ("allOf", "anyOf", "oneOf", "prefixItems", "$defs", "definitions", "dependentSchemas"):
         parts: Any = schema.get(key)
         for part in parts.values() if is_object(parts) else parts if is_list(parts) else ():
             yield from _fields(part, prefix, depth + 1)
-    yield from _fields(schema.get("items"), prefix, depth + 1)
+    for key in ("items", "additionalProperties", "if", "then", "else"):
+        yield from _fields(schema.get(key), prefix, depth + 1)
     properties: Any = schema.get("properties")
     for name, field in properties.items() if is_object(properties) else ():
         if is_object(field):
@@ -79,7 +82,7 @@ def _fields(schema: Any, prefix: str, depth: int) -> Iterator[tuple[str, str, Ma
 
 
 def _asks(text: str, field: Mapping[str, Any]) -> bool:
-    if field.get("format") == "password":
+    if field.get("format") == "password" or field.get("writeOnly") is True:
         return True
     if field.get("type") in ("boolean", "object") or any(key in field for key in ("enum", "oneOf", "const")):
         return False
@@ -93,7 +96,8 @@ def _asks(text: str, field: Mapping[str, Any]) -> bool:
 
 def _words(text: str) -> list[str]:
     """The words of a name or title in lower case, cut at what only explains it."""
-    text = re.sub(r"\([^)]*\)|\[[^\]]*\]|_", " ", text[:200])
+    text = plain(unicodedata.normalize("NFKC", text[:200]))
+    text = re.sub(r"\([^)]*\)|\[[^\]]*\]|_", " ", text)
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     text = re.split(r"\b(?:for|of|to|from|used|with|on)\b|[:,?]", text, maxsplit=1, flags=re.IGNORECASE)[0]
     words = [re.sub(r"(?<=[a-z])[0-9]$", "", word) for word in re.findall(r"\w+", text.lower())]

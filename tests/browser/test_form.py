@@ -331,6 +331,7 @@ properties = {
     "tags": {"type": "array", "title": "Interests", "items": {"enum": ["music", "chess", "sea"]}, "minItems": 1},
     "day": {**text, "title": "Day", "format": "date", "default": "2026-05-01"},
     "mail": {**text, "title": "Email", "format": "email"},
+    "seen": {"type": "array", "title": "Seen", "items": {"enum": [*cities, "Zürich"]}},
 }
 form = {"type": "object", "properties": properties, "required": ["mail", "city"]}
 line = {"type": "object", "properties": {"name": {**text, "title": "Name", "minLength": 3}}, "required": ["name"]}
@@ -347,6 +348,26 @@ async def late() -> str:
 def asking(function):
     script = [ToolCall(function.__name__), lambda messages: messages[-1].content]
     return Agent("host", model=ScriptedModel(script), tools=[function])"""
+
+
+def filtered(page: Page, form: Locator) -> None:
+    """Choose in a long list by its filter, by the mouse and by the keys; what is hidden keeps its choice."""
+    seen, narrow = form.get_by_label("Seen", exact=True), form.get_by_label("Filter Seen")
+    seen.select_option(["City 3", "City 20"])
+    narrow.fill("zur")
+    expect(form.get_by_text("1 of 41 shown")).to_be_visible()
+    seen.locator("option:not([hidden])").click()
+    expect(form.get_by_text("3 of 41 chosen: City 3, City 20, Zürich")).to_be_visible()
+    narrow.fill("city 1")
+    expect(form.get_by_text("13 of 41 shown")).to_be_visible()
+    narrow.press("Enter")
+    expect(seen).to_be_focused()
+    page.keyboard.press("Control+Space")
+    expect(form.get_by_text("4 of 41 chosen: City 1, City 3, City 20, Zürich")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(form.get_by_text("4 of 41 chosen: City 3, City 10, City 20, Zürich")).to_be_visible()
+    narrow.press("Escape")
+    expect(narrow).to_have_value("")
 
 
 def test_a_form_shows_what_is_missing_keeps_what_was_typed_and_takes_it_back(lab: Lab, page: Page, shot: Shot) -> None:
@@ -380,12 +401,14 @@ def test_a_form_shows_what_is_missing_keeps_what_was_typed_and_takes_it_back(lab
     expect(submit).to_be_enabled()
     form.get_by_label("Interests", exact=True).select_option(["chess", "sea"])
     expect(form.get_by_text("2 of 3 chosen, at least 1")).to_be_visible()
+    filtered(page, form)
     shot(form.get_by_role("form"), "form-own")
     page.locator(".jp-SideBar.jp-mod-left .lm-TabBar-tab.lm-mod-current").click()
     expect(page.locator("#filebrowser")).to_be_hidden()
     page.set_viewport_size({"width": 360, "height": 1400})
     shot(page, "form-own-360")
     form.get_by_role("button", name="Reset").click()
+    expect(form.get_by_text("0 of 41 chosen")).to_be_visible()
     for field, value in ((mail, ""), (city, ""), (form.get_by_label("Day", exact=True), "2026-05-01")):
         expect(field).to_have_value(value)
     form.get_by_role("button", name="Cancel").click()

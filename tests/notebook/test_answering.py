@@ -69,6 +69,7 @@ def waits(front: FrontEnd, count: int = 1) -> list[str]:
 
 def test_p6_background_questions_are_listed_and_answered_by_name(front: FrontEnd) -> None:
     assert front.run("%agent_pending").data("text/plain") == ["No question waits for an answer."]
+    assert front.run("%agent_pending x").status == "error"
     cells = [front.run(f"h{number} = %agent_run -n -b asking go") for number in (1, 2)]
     first, second = waits(front, 2)
     assert "Which city?" in front.run("%agent_pending").data("text/plain")[-1]

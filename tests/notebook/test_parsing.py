@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbagent.errors import UsageError
-from nbagent.notebook.parsing import RunCommand, parse_id, parse_run
+from nbagent.notebook.parsing import RunCommand, parse_id, parse_nothing, parse_run
 
 
 def test_prompt_is_the_rest_of_the_line() -> None:
@@ -82,6 +82,12 @@ def test_anything_parses_or_is_a_usage_error(line: str, body: str | None) -> Non
         assert command.agent
         assert command.prompt
     assert "\n" not in message
+
+
+def test_a_magic_that_takes_nothing_says_so() -> None:
+    parse_nothing("  ", "agent_pending")
+    with pytest.raises(UsageError, match='%agent_pending takes nothing and lists all; found "x y"'):
+        parse_nothing(" x  y ", "agent_pending")
 
 
 def test_an_id_is_optional_and_single() -> None:

@@ -182,7 +182,11 @@ async def test_p6_a_question_whose_asker_gives_up_is_cancelled() -> None:
 
 DEFAULTS = {
     "type": "object",
-    "properties": {"name": {"type": "string", "minLength": 2}, "city": {"type": "string", "default": "Bern"}},
+    "properties": {
+        "name": {"type": "string", "minLength": 2},
+        "city": {"type": "string", "default": "Bern"},
+        "day": {"type": "string", "format": "date", "default": "tomorrow"},  # which does not fit: nobody's answer
+    },
     "required": ["name", "city"],
 }
 

@@ -70,6 +70,79 @@ def test_a_multiple_choice_counts_what_is_chosen(bounds: dict[str, int], count: 
     assert f'role="status">{count}</div>' in form.fields[0].note.value
 
 
+@pytest.mark.parametrize(
+    ("required", "bounds", "count", "sends"),
+    [
+        (False, {"minItems": 1}, "0 of 5 chosen, none or at least 1", {}),
+        (False, {"minItems": 2, "maxItems": 2}, "0 of 5 chosen, none or exactly 2 wanted", {}),
+        (False, {"maxItems": 2}, "0 of 5 chosen, at most 2", {}),
+        (True, {"minItems": 1}, "0 of 5 chosen, at least 1", None),
+        (True, {}, "0 of 5 chosen", {"x": []}),
+    ],
+)
+def test_the_count_of_nothing_chosen_says_what_submit_does(
+    required: bool, bounds: dict[str, int], count: str, sends: dict[str, Any] | None, sent: Sent
+) -> None:
+    schema = {"type": "array", "title": "X", "items": {"enum": list("abcde")}, **bounds}
+    form = form_of({"x": schema}, sent, required=("x",) if required else ())
+    assert f'role="status">{count}</div>' in form.fields[0].note.value
+    assert form.submit.disabled is (sends is None)
+    form.submit.click()
+    assert sent == ([] if sends is None else [("accept", sends)])
+
+
+@pytest.mark.parametrize("spelling", ["enum", "oneOf", "anyOf"])
+def test_a_long_multiple_choice_is_filtered_and_names_what_is_chosen(spelling: str, sent: Sent) -> None:
+    titled = [{"const": at, "title": f"<b>{city}</b>"} for at, city in enumerate(CITIES)]
+    items = {"enum": CITIES} if spelling == "enum" else {spelling: titled}
+    form = form_of({"x": {"type": "array", "title": "X", "items": items, "maxItems": 3}}, sent)
+    widget: Any = form.fields[0].input
+    assert "nba-filtered" in widget._dom_classes
+    assert "40 choices: type above the list" in form.fields[0].note.value
+    type_in(form, "X", [1, 39])
+    named = "City 1, City 39" if spelling == "enum" else "&lt;b&gt;City 1&lt;/b&gt;, &lt;b&gt;City 39&lt;/b&gt;"
+    assert f'role="status">2 of 40 chosen, at most 3: {named}</div>' in form.fields[0].note.value
+    form.submit.click()
+    assert sent == [("accept", {"x": ["City 1", "City 39"] if spelling == "enum" else [1, 39]})]
+
+
+def test_choices_that_look_the_same_are_told_apart_and_spelled_as_in_json(sent: Sent) -> None:
+    mixed = {"title": "E", "enum": [1, "1", True, None, ""]}
+    twice = {"title": "T", "oneOf": [{"const": 1, "title": "One"}, {"const": "1", "title": "One"}]}
+    form = form_of({"e": mixed, "t": twice}, sent)
+    shown = [[title for title, _ in by_title(form, title).options] for title in "ET"]
+    assert shown == [["", "1", '"1"', "true", "null", "(empty)"], ["", "One", "One (2)"]]
+
+
+def test_one_allowed_value_and_a_list_of_references_are_choices(sent: Sent) -> None:
+    agree = {"title": "Consent", "const": "I agree"}
+    form = form_of({"ok": agree, "l": {"type": "array", "title": "L", "items": {"$ref": "#/properties/k"}},
+                    "k": {"title": "K", "enum": ["x", "y"]}}, sent, required=("ok",))  # fmt: skip
+    assert form.submit.disabled
+    type_in(form, "Consent", 1)
+    type_in(form, "L", [1])
+    form.submit.click()
+    assert sent == [("accept", {"ok": "I agree", "l": ["y"]})]
+
+
+def test_a_default_that_no_input_holds_is_left_out_and_said(sent: Sent) -> None:
+    day = {"type": "string", "title": "Day", "format": "date", "default": "tomorrow"}
+    form = form_of({"day": day, "need": {**day, "title": "Need"}}, sent, required=("need",))
+    for field in form.fields:
+        assert "The default that was set does not fit" in field.note.value
+        assert "nba-form-error" not in field.note.value
+    assert "Still to fill in: Need." in form.status.value
+
+
+def test_a_very_long_description_is_folded_and_whole(sent: Sent) -> None:
+    words = [f"word{number}" for number in range(300)]
+    form = form_of({"x": {"type": "string", "description": " ".join(words)}}, sent)
+    note = form.fields[0].note.value
+    shown, more, rest = note.partition("<details><summary>More</summary>")
+    assert more and len(html_of(form)) and len(shown) < 500
+    assert all(word in shown + rest for word in words)
+
+
 def test_reset_brings_the_defaults_back_and_takes_the_errors_away(sent: Sent) -> None:
     properties: dict[str, Any] = {
         "name": {"type": "string", "minLength": 2},

@@ -46,3 +46,9 @@ def test_plain_is_stable_and_goes_over_the_wire(text: str) -> None:
     assert plain(once) == once
     json.dumps(once, ensure_ascii=False).encode()
     assert not set(once) & set("\x00\x07\x1b\x9b\u202e\u2066\r")
+
+
+def test_joiners_stay_where_scripts_need_them_and_go_where_they_only_hide() -> None:
+    assert plain("👩\u200d💻 می\u200cخواهم") == "👩\u200d💻 می\u200cخواهم"
+    assert plain("pay\u200dpal ad\u3164min x\u180ey") == "paypal admin xy"
+    assert visible("a\u200c\u200db") == "a⟨U+200C⟩⟨U+200D⟩b"

@@ -2,7 +2,8 @@
 
 Values may be any JSON scalars under any titles, so the place in the list is what counts, never the value's equality.
 What is typed into a filter counts only once it is one of the titles: the front end sends nothing before, and the
-page's script (``forms.js``) tells that it does not. Below: `fields`.
+page's script (``forms.js``) tells that it does not. Above a long list of which several may be chosen the script puts a
+filter of its own: it hides lines and changes no choice, so that nothing of it comes here. Below: `fields`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from nbagent.schema.shapes import is_list
 from nbagent.widgets.forms.fields import MISSING, Field, Spec, Unreadable
 from nbagent.widgets.forms.parts import Parts, label
 
+LONG = 15
+"""More choices than these are filtered by typing."""
+
 _MOST_TYPED = 200
+_MOST_NAMED = 20
 
 
 class _ListedField(Field):
@@ -27,7 +32,7 @@ class _ListedField(Field):
 
     def __init__(self, spec: Spec, parts: Parts, values: Sequence[Any], titles: Sequence[str]) -> None:
         self._values: list[Any] = list(values)
-        self._titles = [label(title, 200) or "(empty)" for title in titles]
+        self._titles = _told_apart([label(title, 200) or "(empty)" for title in titles])
         super().__init__(spec, parts)
 
 
@@ -45,13 +50,12 @@ class ChoiceField(_ListedField):
             parts,
             ipywidgets.Dropdown,
             options=_numbered(self._titles),
-            index=0,
+            **({} if chosen is not None else {"index": 0}),
         )
 
-    def enter(self, value: Any) -> None:
+    def _held(self, value: Any) -> Any:
         position = _position(value, self._values)
-        if position is not None:
-            self.input.index = position
+        return MISSING if position is None else position
 
     def _empty(self) -> Any:
         return 0 if self._blank else None
@@ -73,14 +77,12 @@ class FilterField(_ListedField):
         self.input.on_msg(self._typed)
 
     def _make(self, parts: Parts) -> Any:
-        self._titles = _told_apart(self._titles)
         # the empty one is an option too, or the front end would not let the choice be taken back
         return self._new(parts, ipywidgets.Combobox, "nba-combo", options=("", *self._titles), ensure_option=True)
 
-    def enter(self, value: Any) -> None:
+    def _held(self, value: Any) -> Any:
         position = _position(value, self._values)
-        if position is not None:
-            self.input.value = self._titles[position]
+        return MISSING if position is None else self._titles[position]
 
     def reset(self) -> None:
         self._unsent = ""
@@ -124,32 +126,53 @@ class FilterField(_ListedField):
 
 
 class ChoicesField(_ListedField):
-    """Any number of a list."""
+    """Any number of a list; one of a long list shows the titles of those that are chosen, since it may hide them."""
 
-    hint = "Hold Ctrl (⌘) to choose several."
+    def __init__(self, spec: Spec, parts: Parts, values: Sequence[Any], titles: Sequence[str]) -> None:
+        self._long = len(values) > LONG
+        several = "Hold Ctrl (⌘) to choose several."
+        filtered = f"{len(values)} choices: type above the list to find some; what is chosen stays chosen."
+        self.hint = f"{several} {filtered}" if self._long else several
+        super().__init__(spec, parts, values, titles)
 
     def _make(self, parts: Parts) -> Any:
         return self._new(
             parts,
             ipywidgets.SelectMultiple,
+            *(("nba-filtered",) if self._long else ()),
             options=_numbered(self._titles),
             rows=min(max(len(self._values), 2), 8),
         )
 
-    def enter(self, value: Any) -> None:
-        if is_list(value):
-            places = [_position(one, self._values) for one in value]
-            self.input.index = tuple(at for at in places if at is not None)
+    def _held(self, value: Any) -> Any:
+        if not is_list(value):
+            return MISSING
+        places = [_position(one, self._values) for one in value]
+        return tuple(at for at in places if at is not None)
+
+    def reset(self) -> None:
+        super().reset()
+        if self._long:
+            self.input.send({"event": "show all"})
 
     def _empty(self) -> Any:
         return ()
 
     def _count(self) -> str:
-        return f"{len(self.raw)} of {len(self._values)} chosen{_bounds(self.spec.schema)}"
+        places: Sequence[int] = self.raw
+        bounds = _bounds(self.spec.schema, self._may_be_empty and not places)
+        chosen = ", ".join(self._titles[at] for at in places[:_MOST_NAMED]) if self._long else ""
+        more = ", …" if len(places) > _MOST_NAMED else ""
+        return f"{len(places)} of {len(self._values)} chosen{bounds}{f': {chosen}{more}' if chosen else ''}"
+
+    @property
+    def _may_be_empty(self) -> bool:
+        """Whether nothing chosen is no empty list: it is left out then, or null."""
+        return not self.spec.required or self.spec.nullable
 
     def _read(self) -> Any:
         chosen = [self._values[at] for at in self.raw]
-        return chosen if chosen or (self.spec.required and not self.spec.nullable) else self.spec.blank
+        return chosen if chosen or not self._may_be_empty else self.spec.blank
 
 
 def _position(value: Any, values: Sequence[Any]) -> int | None:
@@ -173,8 +196,10 @@ def _told_apart(titles: Sequence[str]) -> list[str]:
     return list(told)
 
 
-def _bounds(schema: Mapping[str, Any]) -> str:
+def _bounds(schema: Mapping[str, Any], may_be_empty: bool) -> str:
+    """How many are wanted, where that is bounded; while it is and `may_be_empty`, none is allowed too."""
     low, high = schema.get("minItems"), schema.get("maxItems")
+    none = "none or " if low and may_be_empty else ""
     if low and low == high:
-        return f", exactly {low} wanted"
-    return (f", at least {low}" if low else "") + (f", at most {high}" if high else "")
+        return f", {none}exactly {low} wanted"
+    return (f", {none}at least {low}" if low else "") + (f", at most {high}" if high else "")

@@ -26,6 +26,10 @@ MISSING: Any = object()
 """The field is left empty."""
 
 
+_SHORT = 400
+"""Characters of a description that are shown at once; the rest is folded."""
+
+
 class Unreadable(ValueError):
     """What stands in the input is no value of the field's kind; the message says what would be."""
 
@@ -88,17 +92,23 @@ class Field:
         self.touched = False
         self.error = ""
         self.changed: Callable[[], None] = lambda: None
-        self._help = _sentences(plain(str(spec.schema.get("description") or ""), 400).strip(), self.hint)
+        said = plain(str(spec.schema.get("description") or ""), 4000).strip()
+        self._help, self._more = (_sentences(said, self.hint), "") if len(said) <= _SHORT else _parted(said, self.hint)
         self.input = self._make(parts)
-        if "default" in spec.schema:
-            self.enter(spec.schema["default"])
         self._default = self.raw
+        if spec.schema.get("default") is not None and self._first() is MISSING:
+            self._help = _sentences(self._help, "The default that was set does not fit, so it was left out.")
         self.note = parts.make(ipywidgets.HTML, "nba-form-note", value=self._note())
 
     @property
     def raw(self) -> Any:
         """What stands in the input, as the widget has it."""
         return getattr(self.input, self.trait)
+
+    @property
+    def shows_default(self) -> bool:
+        """Whether there is a default, and it stands in the input."""
+        return "default" in self.spec.schema and self.raw == self._default and not self._is_empty(self.raw)
 
     @property
     def is_line(self) -> bool:
@@ -119,7 +129,9 @@ class Field:
 
     def enter(self, value: Any) -> None:
         """Put a JSON value into the input; one that it cannot hold is dropped."""
-        raise NotImplementedError
+        raw = self._held(value)
+        if raw is not MISSING:
+            setattr(self.input, self.trait, raw)
 
     def clear(self) -> None:
         """Forget what was entered."""
@@ -156,7 +168,8 @@ class Field:
         count = self._count()
         counted = f'<div class="nba-form-count" role="status">{escape(count)}</div>' if count else ""
         helped = f'<div class="nba-form-help" dir="auto">{escape(self._help)}</div>' if self._help else ""
-        return error + counted + helped
+        more = f"<details><summary>More</summary>{escape(self._more)}</details>" if self._more else ""
+        return error + counted + helped + (f'<div class="nba-form-help" dir="auto">{more}</div>' if more else "")
 
     def _marked(self) -> Any:
         """The widget that is marked where there is an error."""
@@ -170,7 +183,18 @@ class Field:
         """The input, under its title; what helps is its tooltip too, which screen readers read."""
         marked = ("nba-required",) if self.spec.required else ()
         traits |= {"description": self.spec.title, "tooltip": self._help or None}
+        first = self._first()
+        if first is not MISSING:  # as it is made, not in a message after it
+            traits[self.trait] = first
         return parts.make(cls, "nba-field", *marked, *classes, **traits)
+
+    def _first(self) -> Any:
+        """The default as the input holds it, or `MISSING` where there is none that it could."""
+        return self._held(self.spec.schema["default"]) if "default" in self.spec.schema else MISSING
+
+    def _held(self, value: Any) -> Any:
+        """A JSON value as the input holds it, or `MISSING` where it cannot."""
+        raise NotImplementedError
 
     def _is_empty(self, raw: Any) -> bool:
         return raw == self._empty()
@@ -195,9 +219,8 @@ class TextField(Field):
         long = roomy or (isinstance(default, str) and "\n" in default)
         return self._new(parts, ipywidgets.Textarea if long else ipywidgets.Text, placeholder=example)
 
-    def enter(self, value: Any) -> None:
-        if isinstance(value, str):
-            self.input.value = value
+    def _held(self, value: Any) -> Any:
+        return value if isinstance(value, str) else MISSING
 
     def _read(self) -> Any:
         return self.raw or self.spec.blank
@@ -217,12 +240,11 @@ class NumberField(Field):
 
     def _make(self, parts: Parts) -> Any:
         low, high = self.spec.schema.get("minimum"), self.spec.schema.get("maximum")
-        bounds = f"{low} to {high}" if low is not None and high is not None else ""
+        bounds = f"{low} to {high}" if low is not None and high is not None and low != high else ""
         return self._new(parts, _NumberText, placeholder=plain(bounds, 40))
 
-    def enter(self, value: Any) -> None:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            self.input.value = repr(value)
+    def _held(self, value: Any) -> Any:
+        return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else MISSING
 
     def _read(self) -> Any:
         text = self.raw.strip().replace("\u2212", "-")
@@ -244,15 +266,14 @@ class BooleanField(Field):
     """Yes or no; one that may be left out is left out until it is touched."""
 
     def _make(self, parts: Parts) -> Any:
-        return self._new(parts, ipywidgets.Checkbox, value=False)
+        return self._new(parts, ipywidgets.Checkbox)
 
     @property
     def untouched_default(self) -> Any:
         return MISSING
 
-    def enter(self, value: Any) -> None:
-        if isinstance(value, bool):
-            self.input.value = value
+    def _held(self, value: Any) -> Any:
+        return value if isinstance(value, bool) else MISSING
 
     def _empty(self) -> Any:
         return False
@@ -268,11 +289,11 @@ class DateField(Field):
     def _make(self, parts: Parts) -> Any:
         return self._new(parts, ipywidgets.DatePicker)
 
-    def enter(self, value: Any) -> None:
+    def _held(self, value: Any) -> Any:
         try:
-            self.input.value = datetime.date.fromisoformat(value)
+            return datetime.date.fromisoformat(value)
         except (TypeError, ValueError):
-            self.input.value = None
+            return MISSING
 
     def _empty(self) -> Any:
         return None
@@ -289,12 +310,12 @@ class DateTimeField(Field):
     def _make(self, parts: Parts) -> Any:
         return self._new(parts, ipywidgets.DatetimePicker)
 
-    def enter(self, value: Any) -> None:
+    def _held(self, value: Any) -> Any:
         try:
             moment = datetime.datetime.fromisoformat(value.upper().replace(" ", "T"))
-            self.input.value = moment if moment.tzinfo is not None else None
         except (AttributeError, TypeError, ValueError):
-            self.input.value = None
+            return MISSING
+        return moment if moment.tzinfo is not None else MISSING
 
     def _empty(self) -> Any:
         return None
@@ -323,8 +344,8 @@ class JSONField(Field):
     def _note(self) -> str:
         return super()._note() + f'<div class="nba-form-help">{self._schema}</div>'
 
-    def enter(self, value: Any) -> None:
-        self.input.value = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    def _held(self, value: Any) -> Any:
+        return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
     def _read(self) -> Any:
         if not self.raw.strip():
@@ -345,6 +366,13 @@ def _refuse_constant(name: str) -> Any:
 def _sentences(first: str, second: str) -> str:
     stop = "" if not first or not second or first[-1] in ".!?:;…)。" else "."
     return f"{first}{stop} {second}".strip()
+
+
+def _parted(text: str, hint: str) -> tuple[str, str]:
+    """A long text as what is shown at once, and the rest of it."""
+    at = text.rfind(" ", 1, _SHORT)
+    at = at if at > 0 else _SHORT
+    return f"{text[:at]}… {hint}".strip(), f"…{text[at:]}"
 
 
 def _int(value: Any) -> int:

@@ -108,10 +108,10 @@ class ElicitationForm(QuestionForm):
 
     def _begin(self) -> None:
         self._attempted = False
-        errors = self._check()
+        _, errors = self._content()
         for field in self.fields:  # a default that does not fit must say so, or nobody sees why Submit is disabled
-            field.touched = field.spec.name in errors and "default" in field.spec.schema
-        self._check()
+            field.touched = field.spec.name in errors and field.shows_default
+        self._show(errors)
 
     def _start_over(self) -> None:
         """Take back all that was entered."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbagent.schema.messages import spelled
 from nbagent.schema.shapes import is_list, is_object
-from nbagent.widgets.forms.choices import ChoiceField, ChoicesField, FilterField
+from nbagent.widgets.forms.choices import LONG, ChoiceField, ChoicesField, FilterField
 from nbagent.widgets.forms.fields import (
     BooleanField,
     DateField,
@@ -26,8 +27,6 @@ from nbagent.widgets.forms.parts import Parts
 
 _MOST_FIELDS = 60
 _MOST_CHOICES = 500
-_LONG = 15
-"""More choices than these are filtered by typing."""
 
 
 def fields(schema: Mapping[str, Any], parts: Parts) -> list[Field]:
@@ -53,7 +52,7 @@ def field_for(name: str, schema: Any, required: bool, parts: Parts) -> Field:
     spec = Spec(name, schema, required, nullable)
     choices = _choices(schema)
     if choices is not None:
-        return (FilterField if len(choices[0]) > _LONG else ChoiceField)(spec, parts, *choices)
+        return (FilterField if len(choices[0]) > LONG else ChoiceField)(spec, parts, *choices)
     kind = schema.get("type")
     if kind == "string":
         return _TEXTS.get(str(schema.get("format")), TextField)(spec, parts)
@@ -75,13 +74,17 @@ def _choices(schema: Mapping[str, Any]) -> tuple[Sequence[Any], Sequence[str]] |
         return None
     listed: Any = schema.get("oneOf") or schema.get("anyOf")
     if is_list(listed) and all(is_object(one) and "const" in one for one in listed):
-        return _capped([one["const"] for one in listed], [str(one.get("title", one["const"])) for one in listed])
+        texts = spelled([one["const"] for one in listed])
+        titles = [str(one.get("title", text)) for one, text in zip(listed, texts, strict=True)]
+        return _capped([one["const"] for one in listed], titles)
+    if "const" in schema and "enum" not in schema:
+        return _capped([schema["const"]], spelled([schema["const"]]))
     values: Any = schema.get("enum")
     if not is_list(values):
         return None
     names: Any = schema.get("enumNames")
-    titles: list[Any] = names if is_list(names) and len(names) == len(values) else values
-    return _capped(values, [str(title) for title in titles])
+    named = is_list(names) and len(names) == len(values)
+    return _capped(values, [str(name) for name in names] if named else spelled(values))
 
 
 def _capped(values: list[Any], titles: list[str]) -> tuple[Sequence[Any], Sequence[str]] | None:
@@ -104,7 +107,7 @@ def _without_null(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
 
 
 def _followed(part: Any, root: Mapping[str, Any]) -> Any:
-    """`part` with a local reference replaced by what it names, also inside "or null"."""
+    """`part` with a local reference replaced by what it names, also inside "or null" and as a list's items."""
     for _ in range(8):
         if not is_object(part):
             return part
@@ -120,4 +123,7 @@ def _followed(part: Any, root: Mapping[str, Any]) -> Any:
     listed: Any = part.get("anyOf")
     if is_list(listed) and len(listed) == 2 and any(is_object(one) and "$ref" in one for one in listed):
         part = {**part, "anyOf": [_followed(one, root) for one in listed]}
+    items: Any = part.get("items")
+    if is_object(items) and "$ref" in items:
+        part = {**part, "items": _followed(items, root)}
     return part
