@@ -7,7 +7,7 @@ runs what was declared and never changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -114,7 +114,7 @@ class Agent:
         self.model = DefaultModel() if model is None else resolve(model)
         self.instructions = instructions
         self.description = description
-        self.tools: tuple[Tool, ...] = tuple(as_tool(given) for given in tools)
+        self.tools: tuple[Tool, ...] = tuple(as_tool(given) for given in _several(tools, f"agent {name!r}: tools"))
         self.toolsets = _checked(toolsets, Toolset, f"agent {name!r}: toolsets", "a toolset such as MCPToolset(…)")
         self.sub_agents = _checked(sub_agents, Agent, f"agent {name!r}: sub_agents", "an Agent")
         self.handoffs = _checked(handoffs, Agent, f"agent {name!r}: handoffs", "an Agent")
@@ -211,7 +211,14 @@ def _rules(given: Permissions | None, where: str) -> Permissions:
 
 
 def _checked(given: Sequence[Any], kind: type[T], where: str, wanted: str) -> tuple[T, ...]:
-    for item in given:
+    for item in _several(given, where):
         if not isinstance(item, kind):
             raise ConfigError(f"{where}: {item!r} is not {wanted}")
     return tuple(given)
+
+
+def _several(given: Sequence[T], where: str) -> Sequence[T]:
+    """What was given, if it is several things: one alone, without its brackets, is a common slip."""
+    if isinstance(given, str) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{where}={given!r} is not a list; write [ ] around it")
+    return given

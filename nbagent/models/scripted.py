@@ -84,8 +84,8 @@ class ScriptedModel:
         played = sum(message.role == "assistant" and not message.interrupted for message in said)
         if played >= len(self.turns):
             raise ModelError(
-                f"the script of {self.name!r} has {len(self.turns)} turns and all of them are played; "
-                "begin a new session or add a turn"
+                f"the script of {self.name!r} has {len(self.turns)} turn{'s' * (len(self.turns) != 1)}, and all of "
+                "them are played; begin a new conversation (--new in a cell), or add a turn"
             )
         turn = self.turns[played]
         if callable(turn):

@@ -65,6 +65,8 @@ def find_agent(name: str, names: Names, bundled: Callable[[str], Agent | None]) 
     if (agent := bundled(name)) is not None:
         return agent
     if value is not None:
+        if isinstance(value, type):
+            raise UsageError(f"{name} is a class; name a variable that holds one, as in helper = {name}(…)")
         kind = type(value).__name__
         raise UsageError(f"{name} is of type {kind}, not an Agent, Team or Runtime")
     known = agent_names(names)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from nbagent._install import install_hint
 from nbagent.errors import ConfigError, SessionBusy, StoreError, UsageError
 from nbagent.events import Error, Event, StopReason, StreamStopped
 from nbagent.notebook import stdin
@@ -145,7 +146,14 @@ class Showing:
     def _output_of(self, plan: Plan) -> Output:
         if not self._workspace.has_kernel:
             return TerminalOutput(plan, stop=self._weakly("cancelled"))
-        return (MarkdownOutput if plan.command.plain else WidgetOutput)(plan, stop=self._weakly("cancelled"))
+        output = MarkdownOutput if plan.command.plain else WidgetOutput
+        try:
+            return output(plan, stop=self._weakly("cancelled"), executing=self._workspace.ground.executing)
+        except ImportError as error:
+            raise UsageError(
+                f"this kernel has no ipywidgets or no anywidget ({error}): {install_hint()}, then restart the kernel; "
+                "or write --plain before the agent, for text without widgets"
+            ) from None
 
     def _entry(self, id: str, agent: str, *, background: bool, cell_id: str | None) -> CellRun:
         run = CellRun(

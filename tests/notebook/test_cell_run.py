@@ -76,6 +76,7 @@ def test_a_prompt_may_end_in_a_question_mark(front: FrontEnd) -> None:
         ("%agent_run helper", "no prompt"),
         ("%agent_run helpr hi", "unknown agent helpr; did you mean helper?"),
         ("%agent_run signal hi", "signal is of type module"),
+        ("%agent_run Agent hi", "Agent is a class; name a variable that holds one, as in helper = Agent(…)"),
         ("%agent_run --frobnicate helper hi", "unknown option --frobnicate"),
         ("%agent_run --answers nobody helper hi", "there is no variable nobody"),
         ("%agent_run --model nosuchmodel helper hi", "nosuchmodel"),
@@ -90,6 +91,20 @@ def test_a_mistake_is_one_clear_line_and_stops_run_all(front: FrontEnd, code: st
     assert words in cell.text
     assert len(cell.text.strip().splitlines()) == 1
     assert {m["msg_type"] for m in cell.outputs} == {"stream"}
+    assert value(front, "owned()") == NOTHING
+
+
+def test_without_widgets_a_run_says_in_one_line_what_to_do_and_leaves_nothing(front: FrontEnd) -> None:
+    front.run("from nbagent.widgets import transcript as t\nclass_ = t._widget_class")
+    front.run("t._widget_class = lambda: __import__('gone')")
+    cell = front.run("%agent_run helper hi")
+    plain = front.run("%agent_run --plain helper hi")
+    front.run("t._widget_class = class_")
+    assert cell.status == "error"
+    assert cell.text.strip().splitlines() == [cell.text.strip()]
+    assert "No module named 'gone'" in cell.text
+    assert "pip install jupyter-nbagent, then restart the kernel; or write --plain before the agent" in cell.text
+    assert plain.status == front.run("%agent_run helper hi").status == "ok"
     assert value(front, "owned()") == NOTHING
 
 

@@ -381,6 +381,10 @@ async def test_a_team_has_those_that_its_agents_hand_over_to() -> None:
     assert list(Team(lead("x", handoffs=[near])).agents) == ["lead", "near", "far"]
     with pytest.raises(ConfigError, match="handoffs: 'near' is not an Agent"):
         lead("x", handoffs=["near"])
+    with pytest.raises(ConfigError, match=r"handoffs=Agent\('near'.*\) is not a list; write \[ \] around it"):
+        lead("x", handoffs=near)
+    with pytest.raises(ConfigError, match=r"agent 'b': tools=.* is not a list"):
+        Agent("b", tools=len)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="background_agents=True runs its sub_agents, and it has none"):
         lead("x", background_agents=True)
 
