@@ -68,7 +68,7 @@ def _validate(files: Sequence[Path], strict: bool) -> int:
         errors = sum(problem.level == "error" for problem in problems)
         bad = bad or bool(errors) or (strict and bool(problems))
         if not errors:
-            print(f"{file}: ok" + (f", {len(problems)} warnings" if problems else ""))
+            print(f"{plain(str(file))}: ok" + (f", {len(problems)} warnings" if problems else ""))
     return int(bad)
 
 

@@ -243,13 +243,14 @@ class HookStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookFinished(Event):
-    """A hook returned after `duration` seconds, or failed, and then `error` says how."""
+    """A hook returned after `duration` seconds, or failed: `error` says how, and `told` that a warning did before."""
 
     type = "hook_finished"
     point: str
     hook: str
     duration: float
     error: str = ""
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,10 +385,11 @@ class MaxIterationsReached(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warning(Event):
-    """Something the user should know; the stream goes on."""
+    """Something the user should know; the stream goes on. `hook` names the hook whose message it is, if it is one's."""
 
     type = "warning"
     message: str
+    hook: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

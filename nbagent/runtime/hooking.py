@@ -67,7 +67,7 @@ async def fire(run: Life, point: str, **fields: Any) -> HookResult:
         context = HookContext(point, run.session, run.agent.name, run.id, **fields)
         result = await _call(run, point, hook, context)
         if result.message:
-            run.record(Warning, message=result.message)
+            run.record(Warning, message=result.message, hook=hooks.name_of(hook))
         together.add(result)
         if result.updated_input is not None:
             fields["prompt" if point == "user_prompt_submit" else "arguments"] = result.updated_input
@@ -112,5 +112,6 @@ async def _call(run: Life, point: str, hook: hooks.Hook, context: HookContext) -
         closed = point == "pre_tool_use"
         result = HookResult(block=closed, reason=f"the hook {name} failed, so the call was not made" if closed else "")
     if not result.suppress:
-        run.record(HookFinished, point=point, hook=name, duration=time.monotonic() - begun, error=error)
+        took = time.monotonic() - begun
+        run.record(HookFinished, point=point, hook=name, duration=took, error=error, told=bool(error))
     return result

@@ -108,9 +108,14 @@ class Prompt(Block):
 
 @dataclass(slots=True, eq=False)
 class Drawn(Block):
-    """What a renderer of the user's own made of an event: a MIME bundle."""
+    """What a renderer of the user's own made of an event: a MIME bundle, or the model of a widget in its place."""
 
     bundle: Mapping[str, Any]
+    widget: str = ""
+
+    def draw(self, bundle: Mapping[str, Any], widget: str, *, complete: bool) -> None:
+        """Show this; the widget, if any, is the same as before."""
+        self.bundle = bundle
 
 
 @dataclass(slots=True, eq=False)
@@ -153,6 +158,8 @@ class Card(Block):
         What the model reads.
     drawn
         A renderer of the user's own has drawn the result, as the last of the displays.
+    widgets
+        The models of the widgets that the live view shows instead of a display, by the display's index.
     row
         The id of the first card of the calls that run at the same time, which this one stands beside; 0 where it is
         the first itself.
@@ -170,7 +177,15 @@ class Card(Block):
     displays: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     result: Growing = field(default_factory=lambda: Growing(CARD_SHOWN))
     drawn: bool = False
+    widgets: dict[int, str] = field(default_factory=dict[int, str])
     row: int = 0
+
+    def draw(self, bundle: Mapping[str, Any], widget: str, *, complete: bool) -> None:
+        """Show this as well; with `complete`, in place of the result."""
+        if widget:
+            self.widgets[len(self.displays)] = widget
+        self.displays.append(bundle)
+        self.drawn = complete
 
     @property
     def over(self) -> bool:

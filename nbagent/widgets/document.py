@@ -55,6 +55,7 @@ class Document:
         self._by_id: dict[int, Group] = {}  # the nested ones
         self._cards: dict[tuple[int, str], Card] = {}
         self._questions: dict[str, Question] = {}
+        self._widgets: dict[str, Drawn] = {}
         self._usages: dict[int, ev.TokenUsage] = {}
         self._attachments = tuple(about.get("attachments", ()))
         if heading:
@@ -89,17 +90,19 @@ class Document:
         """The card of a call that has ended."""
         return self._cards.get((self._group(event).id, event.tool_call_id))
 
-    def draw(self, event: ev.Event, bundle: Mapping[str, Any]) -> None:
-        """Show what a renderer of the user's own made of an event that was applied: on a call's card, else below."""
+    def draw(self, event: ev.Event, bundle: Mapping[str, Any], widget: str = "", *, complete: bool = True) -> None:
+        """Show what a renderer of the user's own made of an event that was applied: on a call's card, else below.
+
+        Of a widget, the bundle is what the twin has in its place; one that already stands below an event stays there.
+        """
         card = self.card(event) if isinstance(event, ev.ToolCallResponse) else None
-        if card is None:
+        shown = card or (self._widgets.get(widget) if widget else None)
+        if shown is None:
             group = self._group(event)
             self._settle(group, event.timestamp)
-            self._add(group, Drawn(next(self._ids), group.id, bundle))
-            return
-        card.displays.append(bundle)
-        card.drawn = True
-        self._touch(card)
+            shown = self._widgets[widget] = self._add(group, Drawn(next(self._ids), group.id, bundle, widget))
+        shown.draw(bundle, widget, complete=complete)
+        self._touch(shown)
 
     def question(self, question_id: str) -> Question | None:
         """The block of a question, once it was asked."""
@@ -355,21 +358,20 @@ class Document:
             self._end(child, event.reason, event.timestamp)
 
     def _warning(self, group: Group, event: ev.Warning) -> None:
-        self._note(group, "warning", event.message, words.after_warning(event.message))
+        self._note(group, "warning", event.message, words.after_warning(event.message, event.hook))
 
     def _error(self, group: Group, event: ev.Error) -> None:
         self._settle(group, event.timestamp)
         self._note(group, "error", event.message, words.advice(event.code, event.message))
 
     def _blocked(self, group: Group, event: ev.HookBlocked) -> None:
-        at_prompt = event.point == "user_prompt_submit"
+        self._settle(group, event.timestamp)  # what the model says next, being told so, is another answer
+        level, steps = ("error", words.ADVICE) if event.point == "user_prompt_submit" else ("warning", words.STEPS)
         text = f"The hook {event.hook} blocked {event.point}: {event.reason}"
-        steps = words.ADVICE if at_prompt else words.STEPS
-        self._note(group, "error" if at_prompt else "warning", text, steps["hook_blocked"])
+        self._note(group, level, text, steps["hook_blocked"])
 
     def _hook(self, group: Group, event: ev.HookFinished) -> None:
-        last = group.children[-1] if group.children else None
-        if event.error and not (isinstance(last, Note) and event.error in last.text):  # the warning told of it
+        if event.error and not event.told:
             text = f"The hook {event.hook} of {event.point} failed: {event.error}"
             self._note(group, "warning", text, words.STEPS["hook_failed"])
 

@@ -1,7 +1,7 @@
 """What a tool displays (a MIME bundle) as HTML that is safe to show.
 
 The richest form that is harmless wins: raster images as data of their own, HTML tables sanitised, markdown rendered,
-else plain text. SVG and JavaScript are never shown. Below: `markdown`, `plaintext`. Above: `wire`, `static`.
+else plain text. SVG and JavaScript are never shown. Below: `depth`, `markdown`, `plaintext`. Above: `wire`, `static`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Any, cast
 
 from nbagent.plaintext import plain
 from nbagent.widgets import words
+from nbagent.widgets.depth import too_deep
 from nbagent.widgets.markdown import render, sanitise
 
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+TEXTS = ("text/html", "text/markdown", "text/plain")
 IMAGE_LIMIT = 8_000_000
 """Characters of base64 of one image that are put into a notebook."""
 
@@ -29,10 +31,10 @@ def as_html(bundle: Mapping[str, Any]) -> str:
         if kind in bundle:
             return _image(kind, bundle[kind], bundle.get("text/plain"))
     markup = bundle.get("text/html")
-    if markup and len(text := _joined(markup)) <= 4 * TEXT_LIMIT:
+    if markup and len(text := joined(markup)) <= 4 * TEXT_LIMIT and not too_deep(text):
         return f'<div class="nba-html">{sanitise(text)}</div>'
     if "text/markdown" in bundle:
-        return f'<div class="nba-html">{render(_joined(bundle["text/markdown"])[:TEXT_LIMIT])}</div>'
+        return f'<div class="nba-html">{render(joined(bundle["text/markdown"])[:TEXT_LIMIT])}</div>'
     return f'<pre class="nba-pre">{html.escape(as_text(bundle))}</pre>'
 
 
@@ -45,7 +47,7 @@ def as_text(bundle: Mapping[str, Any]) -> str:
     """The plain text of a MIME bundle, or its types where it has none."""
     for kind in ("text/plain", "text/markdown"):
         if kind in bundle:
-            return plain(_joined(bundle[kind]), TEXT_LIMIT)
+            return plain(joined(bundle[kind]), TEXT_LIMIT)
     return "(" + ", ".join(plain(str(kind), 60) for kind in bundle) + ")"
 
 
@@ -64,7 +66,7 @@ def of_content(block: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"text/plain": f"({kind or 'unknown'} content)"}
 
 
-def _joined(value: Any) -> str:
+def joined(value: Any) -> str:
     """Text as notebooks keep it: whole, or as a list of lines."""
     return "".join(map(str, cast("list[Any]", value))) if isinstance(value, list | tuple) else str(value)
 
@@ -74,11 +76,11 @@ def _image(kind: str, data: Any, described: Any) -> str:
         if isinstance(data, bytes):
             encoded = base64.b64encode(data).decode("ascii")
         else:
-            encoded = "".join(_joined(data).split())
+            encoded = "".join(joined(data).split())
             base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error):
         return f'<pre class="nba-pre">({kind}, damaged)</pre>'
     if len(encoded) > IMAGE_LIMIT:
         return f'<pre class="nba-pre">({kind}, {words.size(len(encoded) * 3 // 4)}: too large to show)</pre>'
-    alt = html.escape(plain(_joined(described), 200)) if described else "image"
+    alt = html.escape(plain(joined(described), 200)) if described else "image"
     return f'<img class="nba-image" alt="{alt}" src="data:{kind};base64,{encoded}">'

@@ -2,7 +2,7 @@
 
 `terminal` writes a finished (or running) document; `PlainTranscript` is an observer that writes a run as it happens,
 for places without widgets. Nothing of a model, a tool or a server reaches a terminal but through `plain`, so none of
-it can move the cursor or change the title. Below: `document`, `words`, `plaintext`. Above: `static`, `notebook`.
+it can move the cursor or change the title. Below: `document`, `wire`, `words`. Above: `static`, `notebook`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from nbagent.widgets import arguments, media, words
 from nbagent.widgets.attached import About
 from nbagent.widgets.blocks import Block, Card, Drawn, Footer, Group, Heading, Note, Prompt, Question, Reasoning, Text
 from nbagent.widgets.document import Document
+from nbagent.widgets.wire import result
 
 WIDTH = 88
 
@@ -105,8 +106,7 @@ def _block(block: Block, width: int, paint: _Paint) -> Iterator[str]:
 def _card(card: Card, width: int, paint: _Paint) -> Iterator[str]:
     yield _head(card, width, paint)
     shown = [media.as_text(bundle) for bundle in card.displays]
-    output, answer = plain(card.output.text), plain(card.result.text)
-    bodies = [arguments.in_full(card.arguments), output, *shown, answer if answer.strip() != output.strip() else ""]
+    bodies = [arguments.in_full(card.arguments), plain(card.output.text), *shown, result(card)]
     for body in bodies:
         lines = body.rstrip().split("\n") if body.strip() else []
         for line in lines[:_LINES]:

@@ -83,6 +83,7 @@ class Transcript:
         self._asked = False
         self._deflates = True
         self._finished = False
+        self._drawn: list[Any] = []
         self.widget.on_msg(self._receive)
 
     async def on_event(self, event: Event) -> None:
@@ -108,13 +109,22 @@ class Transcript:
                 name, arguments, event.response, event.content, event.state, event.duration, event.agent_name
             )
         try:
-            bundle = await renderers.drawn(name, told)
+            drawing = await renderers.drawn(name, told)
         except renderers.RendererFailed as failure:
             told = f"The renderer of {name} failed: {failure}."
             self.document.note(told, level="warning", next=words.after_warning(told))
             return
-        if bundle is not None:
-            self.document.draw(event, bundle)
+        if drawing is None:
+            return
+        model = self._kept(drawing.widget)
+        self.document.draw(event, drawing.bundle, model, complete=drawing.complete)
+
+    def _kept(self, widget: Any) -> str:
+        """The id of a renderer's widget, which is closed with the transcript's own; nothing where there is none."""
+        if widget is None:
+            return ""
+        self._drawn.append(widget)
+        return str(widget.model_id)
 
     def note(self, text: str, *, level: str = "info", next: str = "") -> None:
         """Add a line that no event tells."""
@@ -167,6 +177,8 @@ class Transcript:
         self.widget.close()
         if layout is not None:
             layout.close()
+        while self._drawn:
+            renderers.close(self._drawn.pop())
 
     # ------------------------------------------------------------ frames
 
@@ -237,7 +249,7 @@ class Transcript:
         self._schedule(FRAME)
 
 
-SCRIPTS = ("forms.js", "transcript.js")
+SCRIPTS = ("forms.js", "store.js", "pieces.js", "blocks.js", "view.js")
 """What the widget runs in the page."""
 
 

@@ -124,7 +124,7 @@ class Wire:
                 pictures = [media.as_html(picture) if picture else "" for picture in block.pictures]
                 return {"text": plain(block.text), "attached": list(block.attached), "pictures": pictures}
             case Drawn():
-                return {"html": media.as_html(block.bundle)}
+                return {"html": "" if block.widget else media.as_html(block.bundle), "widget": block.widget}
             case Text():
                 return {"code": block.rendered.in_code, "cut": block.source.cut}
             case Reasoning():
@@ -149,7 +149,7 @@ class Wire:
 
     def _card(self, card: Card, sent: _Sent) -> dict[str, Any]:
         for bundle in card.displays[len(sent.media) :]:
-            sent.media.append(media.as_html(bundle))
+            sent.media.append("" if len(sent.media) in card.widgets else media.as_html(bundle))
         if sent.arguments is not card.arguments:
             sent.arguments, sent.told = card.arguments, _told(card)
         since = None if card.over else (card.asked or card.started)
@@ -157,6 +157,7 @@ class Wire:
             "name": plain(card.name, 80), **sent.told, "row": card.row, "tone": card.tone, "word": card.word,
             "from": plain(card.toolset, 80), "since": since, "asks": card.tone == "wait", "media": list(sent.media),
             "result": result(card), "cut": card.result.cut or card.output.cut, "bad": card.tone == "bad",
+            "widgets": list(card.widgets.values()),
         }  # fmt: skip
 
 

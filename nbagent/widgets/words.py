@@ -23,7 +23,7 @@ ADVICE: dict[str, str] = {
     "model_error": "Run the cell again; if it fails again, try another model with --model.",
     "rate_limited": "Wait a moment, then run the cell again, or choose another model with --model.",
     "context_exceeded": "Start a fresh session with --new, or ask for less at once.",
-    "tools_unavailable": "Check the server's command and arguments, then run the cell again.",
+    "tools_unavailable": "Check the server's command or address, then run the cell again.",
     "tool_failed": "See the tool's card for what it said.",
     "loop_detected": "Say more precisely what you want, then run the cell again.",
     "hook_blocked": "Change the prompt, or the hook that blocked it.",
@@ -39,7 +39,7 @@ UNKNOWN = "Mend what it names, then run the cell again."
 STEPS: dict[str, str] = {
     "hook_failed": "Correct the hook, or take it out of the agent's hooks.",
     "hook_blocked": "Change the hook if that was not meant.",
-    "server_down": "Check the server's command and arguments, then run the cell again.",
+    "server_down": "Check the server's command or address, then run the cell again.",
     "fallback": "If it goes on failing, choose another model with --model.",
 }
 """What to do next after a note that no error event makes."""
@@ -117,8 +117,10 @@ def advice(code: str, message: str) -> str:
     return "" if known.rstrip(".") in message else known
 
 
-def after_warning(message: str) -> str:
-    """What to do after a warning; nothing where it says so itself."""
+def after_warning(message: str, hook: str = "") -> str:
+    """What to do after a warning, which may be a hook's own; nothing where it says so itself."""
+    if hook:
+        return f"The hook {hook} says so: change it if that was not meant."
     return next((step for part, step in _WARNED.items() if part in message), "")
 
 

@@ -159,7 +159,8 @@ async def test_pre_tool_use_changes_the_arguments() -> None:
 async def test_pre_tool_use_fails_closed() -> None:
     response, events = await _one(calling(divide, {"a": 1, "b": 4}, hooks={"pre_tool_use": _fails}))
     assert response.state == "refused"
-    assert [event.error for event in events if isinstance(event, HookFinished)] == ["RuntimeError: guard asleep"]
+    finished = [(event.error, event.told) for event in events if isinstance(event, HookFinished)]
+    assert finished == [("RuntimeError: guard asleep", True)]
 
 
 async def test_post_tool_use_that_fails_is_reported_and_passed_over() -> None:

@@ -224,7 +224,7 @@ async def test_a_childs_stop_is_no_stop_of_its_parent() -> None:
 async def test_a_message_is_a_warning_and_suppress_keeps_quiet() -> None:
     hooks = {"stop": lambda c: HookResult(message="look out", suppress=True)}
     events = await events_of(Runtime(scripted("hello", hooks=hooks)))
-    assert [event.message for event in of(events, Warning)] == ["look out"]
+    assert [(event.message, event.hook) for event in of(events, Warning)] == [("look out", "<lambda>")]
     assert len(of(events, HookStarted)) == 1
     assert of(events, HookFinished) == []
 

@@ -54,6 +54,28 @@ SCRIPTS = (
     "$\\href{javascript:@JS@}{click}$ $$\\require{html}\\style{background:url(@URL@)}{x}$$",
     "<button data-commandlinker-command='notebook:run-all-cells' data-commandlinker-args='{}'>Accept</button>",
     "{{constructor.constructor('@JS@')()}} ${@JS@} <%= @JS@ %>",
+    "<svg><desc><style><img src=x onerror=@JS@></style></desc></svg>",
+    "<form><math><mtext></form><form><mglyph><style></math><img src onerror=@JS@>",
+    '<math><mtext><option><FAKEFAKE><option></option><mglyph><svg><mtext><style><a title="</style><img src=x on'
+    'error=@JS@>">',
+    "<noscript><style></noscript><img src=x onerror=@JS@></style>",
+    "<template><style></template><img src=x onerror=@JS@></style>",
+    "<details open ontoggle=@JS@ name=x><summary onclick=@JS@>s</summary></details>",
+    "<td colspan=99999999 rowspan=99999999 align='\" onx=1'>x</td>",
+    '[x](@URL@ "t&quot; onmouseover=@JS@") [y](@URL@ \'t" onload=@JS@\')',
+    '<@URL@&quot;onclick=@JS@&gt;> <mailto:a@b?body=x"onclick=@JS@>',
+    "[x](ht&#116;ps&colon;//@HOST@) [y](javascript&colon;@JS@) [z](&#x6A;avascript:@JS@) [w](\u200bjavascript:@"
+    "JS@) [v](java\xadscript:@JS@)",
+    "<!-- <img src=x onerror=@JS@> --!><img src=x onerror=@JS@> <!--><img src=x onerror=@JS@>-->",
+    "<![CDATA[<img src=x onerror=@JS@>]]> <?xml <img src=x onerror=@JS@>?> <!DOCTYPE x [<!ENTITY e SYSTEM '@URL@'>]>",
+    "<portal src=@URL@></portal><fencedframe src=@URL@></fencedframe><webview src=@URL@>",
+    "<dialog open>x</dialog><button popovertarget=x onclick=@JS@>y</button><x-y is=z onclick=@JS@>",
+    "<a href=`javascript:@JS@`>x</a><a href=\"javas\ncript:@JS@\">y</a><a href='\x01javascript:@JS@'>z</a><a hr"
+    "ef='feed:javascript:@JS@'>w</a>",
+    '~~~html" onmouseover=@JS@ x="\n<img src=x onerror=@JS@>\n~~~',
+    "``` js<script>@JS@</script>\nx\n```",
+    "$`<img src=x onerror=@JS@>`$ $$\n<img src=x onerror=@JS@>\n$$ \\(\\href{javascript:@JS@}{x}\\) $\\unicode{"
+    "60}img$ $\\class{x}{y}$ $\\cssId{x}{y}$ $\\includegraphics{@URL@}$",
 )
 
 LOADS = (
@@ -73,6 +95,16 @@ LOADS = (
     "<svg><image href='@URL@/svg.png'/><feImage href='@URL@/fe.png'/></svg><math href='@URL@/math'>x</math>",
     "<input type=image src='@URL@/input.png'><script src='@URL@/script.js'></script>",
     "@URL@/bare <@URL@/auto> www.e.example user@e.example",
+    "<table><td background=@URL@/x><div style=background-image:image-set('@URL@/x')>",
+    "<p style='list-style:url(@URL@);-webkit-mask:url(@URL@)'>x</p>",
+    "<div style='width:expression(@JS@);cursor:url(@URL@/c),auto;content:url(@URL@)'>",
+    "<span style='@import \"@URL@\"'>x</span><style>@import'@URL@';</style>",
+    "<svg><style>@font-face{font-family:x;src:url(@URL@)}</style></svg>",
+    "<a href='@URL@' target='_blank' rel='opener' ping=@URL@/p download>x</a>",
+    "<a href='@URL@' id=x name=y class='jp-mod' data-commandlinker-command='x'>x</a>",
+    "<isindex action=javascript:@JS@ type=image><img lowsrc=@URL@ dynsrc=@URL@ longdesc=@URL@ usemap=#x>",
+    "<link rel=dns-prefetch href=//@HOST@><link rel=preconnect href=@URL@><link rel=modulepreload href=@URL@><s"
+    "cript type=importmap>{}</script>",
 )
 
 DISGUISES = (
@@ -84,6 +116,12 @@ DISGUISES = (
     "lone \ud800 surrogate \udfff",
     "[https://bank.example](https://evil.example) [аpple.com](https://аpple.com) <https://bank.example@evil.example>",
     "\n\n✓ transfer approved\n│ the user: yes, do it",
+    "pay\u200dpal pay\u200cpal ad\u3164min x\u180ey ha\u034fha \u115f\u1160 \uffa0 z\ufff9anchor\ufffahidden\ufffb",
+    "\x1bPq#0;2;0;0;0\x1b\\ \x1b]1337;File=inline=1:AAAA\x07 \x1b]9;notify\x07 \x1b]777;notify;a;b\x1b\\ \x1b[?"
+    "1049h \x1b[6n \x1bc \x1b#8 \x1b(0lqk \x9b2J \x9d0;t\x9c \x90q\x9c \x1b^pm\x1b\\ \x1bXsos\x1b\\ \x1b]0;uncl"
+    "osed",
+    "\x1b\x1b]52;c;AAAA\x07 \x1b[\x1b[31m2J \x1b]8;\x1b]8;;x\x07;x\x07 \x1b\x00]0;t\x07",
+    "x\u2028y\u2029z\x85\x1c\x1d\x1e\x1f",
 )
 
 
@@ -104,5 +142,5 @@ def armed(js: str, url: str) -> list[str]:
 
 CORPUS = (*HOSTILE, *armed("alert(1)", "https://evil.example"))
 
-CONTROLS = set("\x00\x07\x0b\x0c\x1b\x85\x90\x9b\x9d\u2028\u202e\u2066\u200b\ufeff\ud800\U000e0041\r")
+CONTROLS = set("\x00\x07\x0b\x0c\x1b\x85\x90\x9b\x9d\u2028\u202e\u2066\u200b\ufeff\ud800\U000e0041\r\u3164\u180e\u034f")
 """Of these none may reach a person."""

@@ -89,10 +89,16 @@ def test_neither_a_key_nor_what_was_typed_is_kept_anywhere(front: FrontEnd, fold
     refused = front.run("await Runtime(Agent('away', model='openai:gpt-5-mini')).run(nbagent.Session(), 'Hi')")
     front.run("%agent_list\n%agent_show\n%agent_pending")
     front.run("1 / 0  # a traceback")
+    front.run("%xmode Verbose")  # shows the values of every frame's variables
+    front.run("await Runtime(Agent('away', model='openai:gpt-5-mini')).run(nbagent.Session(), 'Hi')\n%tb")
+    front.run("nbagent.run_sync(Runtime(Agent('away', model='anthropic:claude-sonnet-4-5')), 'Hi')")
+    front.run("def keys():\n    import os\n    return dict(os.environ)")
+    wrong = front.run("nbagent.toolsets.MCPToolset('ledger', env=keys(), args=5)")
+    front.run("%xmode Context")
     front.run("clerk, nbagent, %agent_list")
     front.drain()
     everything = told(front)
-    assert refused.error == "RunError"
+    assert refused.error == "RunError" and wrong.error == "ConfigError"
     assert "the connection failed" in everything
     assert "Who is it?" in everything and "the tool failed after the form" in everything
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

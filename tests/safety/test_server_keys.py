@@ -36,7 +36,7 @@ async def test_a_servers_key_is_told_nowhere(where: str, caplog: pytest.LogCaptu
     toolset = GIVEN[where](f"127.0.0.1:{free_port()}")
     runtime = Runtime(Agent("helper", model=ScriptedModel([["Hello."]]), toolsets=[toolset]))
     events = await events_of(runtime, Session(), "Hi")
-    told = "\n".join([repr(toolset), repr(runtime), *map(repr, events)])
+    told = "\n".join([repr(toolset), repr(toolset._server), repr(runtime), *map(repr, events)])
     assert "MCP server ledger" in told and "tools_unavailable" in told
     assert KEY not in told
     assert not [r for r in caplog.records if r.name.startswith("nbagent") and KEY in f"{r.getMessage()} {r.exc_text}"]

@@ -37,7 +37,7 @@ def shown(document: Document) -> Iterator[str]:
     wire.patch()
     for _, _, _, props, html, _ in wire.whole()["nodes"]:
         yield html
-        yield from props.get("media", ())
+        yield from (*props.get("media", ()), *props.get("pictures", ()), props.get("html", ""))
 
 
 def told(text: str) -> Document:

@@ -267,6 +267,9 @@ SIZES = {
     "tiny cards": lambda: cards(1000, "1"),
     "cards of many lines": lambda: cards(1000, "1\n" * 60),
     "nested": lambda: nested(400),
+    "escapes": lambda: said("<" * 20_000),
+    "escapes of all kinds": lambda: said('<&"\n\n' * 5000),
+    "escapes in a card": lambda: cards(300, '<&">' * 10, text='<&"' * 10),
     "signs in warnings": lambda: told(*(Teller()(ev.Warning, message="****") for _ in range(4000))),
 }
 

@@ -47,6 +47,16 @@ def test_blocks_stand_in_the_order_of_the_events() -> None:
     ]
 
 
+def test_what_is_said_after_a_hook_blocked_the_end_is_another_answer() -> None:
+    tell = Teller()
+    document = told(
+        tell(ev.AgentChoice, content="Paid."),
+        tell(ev.HookBlocked, point="stop", hook="insists", reason="Say what became of the receipt."),
+        tell(ev.AgentChoice, content="Paid, and the receipt is in the drawer."),
+    )
+    assert kinds(document.root) == ["Text", "Note", "Text"]
+
+
 def test_reasoning_lasts_until_something_else_comes() -> None:
     tell = Teller()
     document = told(tell(ev.AgentChoiceReasoning, content="a"))

@@ -1,6 +1,6 @@
 """Patches applied in order give the document; bytes grow linearly with the text.
 
-`View` is a small model of the script in `static/transcript.js`: it counts JavaScript's UTF-16 units and refuses gaps.
+`View` is a small model of the script in `static/store.js`: it counts JavaScript's UTF-16 units and refuses gaps.
 """
 
 from __future__ import annotations

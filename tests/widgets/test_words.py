@@ -20,6 +20,7 @@ NOTED = [
     tell(ev.Warning, message="ledger asked for a secret in a form ('key'); it was declined."),
     tell(ev.Warning, message="An answer could not be recorded: Permission denied."),
     tell(ev.Warning, message="What write_file would change cannot be shown: ValueError: x"),
+    tell(ev.Warning, message="The hook of the door is loose", hook="f"),
     tell(ev.HookBlocked, point="user_prompt_submit", hook="f", reason="no politics"),
     tell(ev.HookBlocked, point="pre_tool_use", hook="f", reason="not on Sundays"),
     tell(ev.HookFinished, point="stop", hook="f", duration=0.1, error="exit code 1"),
@@ -37,11 +38,21 @@ def test_a_note_is_a_sentence_and_says_what_to_do_next(event: ev.Event) -> None:
     assert note.next.endswith(".") and ". " not in note.next
 
 
-def test_a_failed_hook_is_told_once() -> None:
+@pytest.mark.parametrize("between", [[], [tell(ev.Warning, message="another matter")]], ids=["next", "apart"])
+def test_a_failed_hook_is_told_once(between: list[ev.Event]) -> None:
     document = Document()
-    document.apply(tell(ev.Warning, message="The hook f of stop failed: exit code 1"))
+    warned = tell(ev.Warning, message="The hook f of stop failed: exit code 1")
+    finished = tell(ev.HookFinished, point="stop", hook="f", duration=0.1, error="exit code 1", told=True)
+    for event in (warned, *between, finished):
+        document.apply(event)
+    assert sum(isinstance(block, Note) and "exit code 1" in block.text for block in document.blocks()) == 1
+
+
+def test_another_warning_of_the_same_words_hides_no_failed_hook() -> None:
+    document = Document()
+    document.apply(tell(ev.Warning, message="exit code 1"))
     document.apply(tell(ev.HookFinished, point="stop", hook="f", duration=0.1, error="exit code 1"))
-    assert len([block for block in document.blocks() if isinstance(block, Note)]) == 1
+    assert len([block for block in document.blocks() if isinstance(block, Note)]) == 2
 
 
 @pytest.mark.parametrize("text", ["Done.", "Really?", 'He said "no."', "Waits…", "", "終わり。"])

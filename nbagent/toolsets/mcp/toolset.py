@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import weakref
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -143,14 +143,8 @@ class MCPToolset:
         timeout: float | None = 600.0,
         connect_timeout: float = 60.0,
     ) -> None:
-        if (command is None) == (url is None):
-            raise ConfigError(
-                "MCPToolset takes a command (a server to start) or a url (a server to reach), one of them"
-            )
-        if transport not in ("streamable", "sse"):
-            raise ConfigError(f"MCPToolset: transport={transport!r}; it is streamable or sse")
-        if isinstance(args, str):
-            raise ConfigError("MCPToolset: args is a list of strings, one for each argument")
+        __tracebackhide__ = True  # IPython's verbose tracebacks show every argument: keys are among these
+        _check(starts=command is not None, reaches=url is not None, transport=transport, args=type(args))
         self.name = name or _guessed(command, args, url)
         self.prefix = prefix
         self.trust = trust
@@ -214,6 +208,16 @@ def _forgotten(pools: _Pools) -> None:
         with contextlib.suppress(RuntimeError):  # that loop is closed, and what it owned has ended with it
             pool.loop.call_soon_threadsafe(pool.close_idle)
     pools.clear()
+
+
+def _check(*, starts: bool, reaches: bool, transport: str, args: type) -> None:
+    """Refuse what cannot be meant; it is told no value that may be secret, since a traceback shows its arguments."""
+    if starts == reaches:
+        raise ConfigError("MCPToolset takes a command (a server to start) or a url (a server to reach), one of them")
+    if transport not in ("streamable", "sse"):
+        raise ConfigError(f"MCPToolset: transport={transport!r}; it is streamable or sse")
+    if issubclass(args, str) or not issubclass(args, Iterable):
+        raise ConfigError("MCPToolset: args is a list of strings, one for each argument")
 
 
 def _guessed(command: str | None, args: Sequence[str], url: str | None) -> str:
