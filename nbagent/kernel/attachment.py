@@ -57,6 +57,10 @@ class Attachment:
         """The executing cell that the caller is a part of; None in a background task, a callback, a silent request."""
         return self._cells.cell()
 
+    def executing(self) -> Cell | None:
+        """The cell that executes on this thread, whoever asks; None between cells."""
+        return self._cells.executing_cell()
+
     def foreground(self) -> AbstractContextManager[Foreground]:
         """Own the comm gate and SIGINT for a run: enter this before anything else of the run is acquired."""
         return self._foregrounds.acquire()

@@ -140,6 +140,11 @@ class Cells:
         cell = _executing.get()
         return cell if cell is not None and cell.active else None
 
+    def executing_cell(self) -> Cell | None:
+        """The cell that executes on this thread, also where the caller is no part of it; None between cells."""
+        stack = self._stacks.get(threading.get_ident(), ())
+        return next((entry.cell for entry in stack if entry.cell is not None and entry.cell.active), None)
+
     def executing(self) -> bool:
         """Whether IPython executes something on this thread, for the request that is being handled.
 

@@ -42,6 +42,7 @@ BORROWED = (
     Borrowed("_publish_status_and_flush", "7", "busy again after a subshell's idle", "the server asks for the cell's"),
     Borrowed("io_loop", "6, 7", "the loop to finalize runs on", "documented"),
     Borrowed("do_shutdown", "6, 7", "finalize runs while the loop still runs", "a shutdown event"),
+    Borrowed("iopub_thread.schedule", "6, 7", "what was shown last is sent before SIGTERM ends us", "documented"),
     Borrowed("shell_stream._recv_callback", "6", "the receiver to hand everything else to", "a public hook"),
     Borrowed(
         "shell_channel_thread.manager._shell_channel_to_main.to_stream._recv_callback",

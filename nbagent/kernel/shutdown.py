@@ -3,19 +3,24 @@
 A shutdown_request is handled on the control thread, which then stops the main loop; by `atexit` no loop runs, and
 nothing can be awaited. So the kernel's `do_shutdown` first runs the callbacks on the main loop. SIGTERM's default
 kills the process between two instructions; its handler runs the callbacks first, and a watchdog sees to it that a
-blocked loop does not outlive the signal. Both are bounded to a second. Below: `ports`. Above: `attachment`.
+blocked loop does not outlive the signal. `exit` in a cell stops the loop a moment later, whatever still runs on it:
+the callbacks begin at once, and what they have not done by then is done at exit. All are bounded to a second.
+Below: `ports`. Above: `attachment`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import concurrent.futures
 import contextlib
 import inspect
 import logging
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from nbagent.kernel.ports import KernelPort
@@ -24,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 LIMIT = 1.0
 """Seconds that the callbacks have together."""
+
+_LEAVING = 0.05
+"""Seconds in which ZMQ's own thread sends what it was given, before the process ends without closing its sockets."""
 
 Callback = Callable[[], Awaitable[None]]
 
@@ -38,6 +46,7 @@ class Shutdown:
         self._original: Any = None
         self._wrapper = self._do_shutdown
         self._on_sigterm = self._handle_sigterm
+        self._on_exit = self._handle_exit
         self._done = False
         self._pid = os.getpid()
 
@@ -47,6 +56,7 @@ class Shutdown:
         self._kernel.do_shutdown = self._wrapper
         if _on_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._kernel.shell.observe(self._on_exit, "exit_now")
 
     def detach(self) -> None:
         """Put both back."""
@@ -56,6 +66,7 @@ class Shutdown:
                 self._kernel.do_shutdown = self._original
         if _on_main_thread() and signal.getsignal(signal.SIGTERM) is self._on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._kernel.shell.unobserve(self._on_exit, "exit_now")
 
     def add(self, callback: Callback) -> Callable[[], None]:
         """Run `callback` at shutdown, the latest first; what is returned takes it off the list again."""
@@ -89,6 +100,12 @@ class Shutdown:
         reply = self._original(restart)
         return await reply if inspect.isawaitable(reply) else reply
 
+    def _handle_exit(self, change: Mapping[str, Any]) -> None:
+        """`exit` was called in a cell; ``keep_kernel=True`` changes nothing."""
+        loop = self._port.loop
+        if change["new"] and loop is not None and loop.is_running():
+            atexit.register(_complete, loop, asyncio.run_coroutine_threadsafe(self.finalize(), loop))
+
     def _handle_sigterm(self, signum: int, frame: Any) -> None:
         if os.getpid() != self._pid:  # a forked child, whose loop does not run
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -104,7 +121,21 @@ class Shutdown:
             future = asyncio.run_coroutine_threadsafe(self.finalize(), loop)
             future.add_done_callback(lambda _: finalized.set())
             finalized.wait(LIMIT)
+            self._flush()
         os._exit(128 + signal.SIGTERM)
+
+    def _flush(self) -> None:
+        """Let what was shown last leave the process: it is sent by ipykernel's thread, and then by ZMQ's."""
+        sent = threading.Event()
+        self._kernel.iopub_thread.schedule(sent.set)
+        if sent.wait(LIMIT):
+            time.sleep(_LEAVING)
+
+
+def _complete(loop: asyncio.AbstractEventLoop, finalizing: concurrent.futures.Future[None]) -> None:
+    """Do the rest on a loop that was stopped; at exit, before ipykernel closes its sockets."""
+    if not (finalizing.done() or loop.is_running() or loop.is_closed()):
+        loop.run_until_complete(asyncio.wrap_future(finalizing, loop=loop))
 
 
 async def _guarded(callback: Callback) -> None:

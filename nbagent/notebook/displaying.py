@@ -1,7 +1,8 @@
 """The one door to IPython's display machinery, typed: show something, and replace it later wherever it stands.
 
 IPython's own functions are untyped; the rest of `notebook` sees only these. A `View` is made in the cell that is
-to keep it: its updates find that output by their display id, whatever runs when they come.
+to keep it: its updates find that output by their display id, whatever runs when they come. While another cell executes
+they go out in its name: nbclient, and with it papermill, hears nothing else, and finds the output all the same.
 """
 
 from __future__ import annotations
@@ -32,33 +33,47 @@ class View:
 
         handle: Any = display.display(content, display_id=True, raw=isinstance(content, Mapping))  # pyright: ignore
         assert handle is not None
-        self._handle = handle
+        self._transient = {"display_id": handle.display_id}
+        self._publisher = _publisher()
 
-    def replace(self, document: Document) -> None:
-        """Put `document` in the output's place."""
-        self._handle.update(document, raw=True)
+    def replace(self, document: Document, executing: Cell | None = None) -> None:
+        """Put `document` in the output's place, in the name of the cell that executes, where one does.
+
+        It goes where the output went: a `%%capture` in another cell does not get hold of it.
+        """
+        with within(executing):
+            self._publisher.publish(dict(document), {}, transient=self._transient, update=True)
 
 
 @contextlib.contextmanager
 def within(cell: Cell | None) -> Generator[None]:
     """Display in the output of `cell`, also where it has ended; for a block that does not await.
 
-    Since ipykernel 7 a task displays in the cell that began it anyway; before, in whichever cell came last.
+    Since ipykernel 7 a task displays in the cell that began it anyway; before, in whichever cell came last. The
+    publisher's own `set_parent` would redirect other tasks and threads too.
     """
-    from IPython.core.getipython import get_ipython
-
-    shell: Any = get_ipython()  # pyright: ignore[reportUnknownVariableType]
-    publisher: Any = getattr(shell, "display_pub", None)
-    before: Mapping[str, Any] = getattr(publisher, "parent_header", {})
-    wanted = cell.msg_id if cell is not None else None
-    if cell is None or wanted is None or wanted == before.get("msg_id"):
+    publisher = _publisher()
+    if cell is None or cell.msg_id is None or not hasattr(publisher, "register_hook"):
         yield
         return
-    publisher.set_parent(cell.parent)
+    header: Mapping[str, Any] = cell.parent["header"]
+
+    def redirect(message: dict[str, Any]) -> dict[str, Any]:
+        return {**message, "parent_header": header}
+
+    publisher.register_hook(redirect)
     try:
         yield
     finally:
-        publisher.set_parent({"header": before})
+        publisher.unregister_hook(redirect)
+
+
+def _publisher() -> Any:
+    """What publishes displays now: the kernel's own, or what captures a cell's."""
+    from IPython.core.getipython import get_ipython
+
+    shell: Any = get_ipython()  # pyright: ignore[reportUnknownVariableType]
+    return shell.display_pub
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> Document:

@@ -23,6 +23,7 @@ from nbagent.notebook.questions import Place
 from nbagent.notebook.versions import Beside, Versions
 
 if TYPE_CHECKING:
+    from nbagent.notebook.ground import Cell
     from nbagent.notebook.plan import Plan
 
 
@@ -63,13 +64,16 @@ class WidgetOutput:
         The run.
     stop
         Called when the user presses Stop; from any thread.
+    executing
+        Which cell executes.
     """
 
     lossless = True
 
-    def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
+    def __init__(self, plan: Plan, *, stop: Callable[[], None], executing: Callable[[], Cell | None]) -> None:
         from nbagent.widgets.transcript import Transcript
 
+        self._executing = executing
         self._transcript = Transcript(on_stop=stop, **plan.about)
         self._views: list[View] = []
         self._versions = Versions(self._transcript.bundle, self._send_unseen)
@@ -133,7 +137,7 @@ class WidgetOutput:
 
     def _replace(self, document: Document) -> None:
         for view in self._views:
-            view.replace(document)
+            view.replace(document, self._executing())
 
     def _send_unseen(self, version: Document) -> None:
         """Give text to a front end without widgets; the widget stays, for a page that is only slow."""
@@ -150,7 +154,7 @@ class MarkdownOutput:
 
     Parameters
     ----------
-    plan, stop
+    plan, stop, executing
         As for `WidgetOutput`; there is no Stop button here.
     """
 
@@ -158,9 +162,10 @@ class MarkdownOutput:
     ready = None
     place = None
 
-    def __init__(self, plan: Plan, *, stop: Callable[[], None]) -> None:
+    def __init__(self, plan: Plan, *, stop: Callable[[], None], executing: Callable[[], Cell | None]) -> None:
         from nbagent.widgets.document import Document as Blocks
 
+        self._executing = executing
         self._blocks = Blocks(**plan.about)
         self._views: list[View] = []
         self._versions = Versions(self._bundle, self._replace)
@@ -193,7 +198,7 @@ class MarkdownOutput:
 
     def _replace(self, document: Document) -> None:
         for view in self._views:
-            view.replace(document)
+            view.replace(document, self._executing())
 
     def _bundle(self) -> Document:
         from nbagent.widgets.static import bundle

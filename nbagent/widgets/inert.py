@@ -2,6 +2,7 @@ r"""Markdown that nothing acts on: not the page that shows it, not pandoc, not T
 
 Pandoc knows more markdown than a page does: ``\input{file}`` passes into the TeX as it stands, as does code marked
 ``{=latex}``; a head between ``---`` disappears; a fence that is never closed is no code, so that what was quoted acts.
+nbconvert adds two: ``\\(`` begins a formula, and ``<cite data-cite=…>``, also in code, is a command, its entities read.
 `texless` writes a block so that all dialects read the same words, and formulas stay formulas where each of their
 commands is known to do nothing but set a sign. What is in doubt counts as text: there a backslash may stand doubled.
 
@@ -18,20 +19,34 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _HEAD = re.compile(r"((?:\A|\n[ \t>]*\n)[ \t>]*)---(?=[ \t]*$)", re.MULTILINE)
 _COLUMNS = re.compile(r"^([ \t>]*)(?=--+[ \t]+-[- \t]*$)", re.MULTILINE)
 """The line that makes a table of what stands around it, for pandoc alone."""
-_SUSPECT = re.compile(r"--[ \t]+-|\\[A-Za-z]|[${^~]|^%|^[ \t>]*-{3}[ \t]*$|^ {0,3}(?:```|~~~)", re.MULTILINE)
+_OPENS = re.compile(r"(?<!\\)((?:\\\\)*?)\\\\(?=[(\[])")
+_CITES = re.compile(r"<(?=cite\b)", re.IGNORECASE)
+_SUSPECT = re.compile(
+    r"(?i:<cite\b)|\\\\[(\[]|--[ \t]+-|\\[A-Za-z]|[${^~]|^%|^[ \t>]*-{3}[ \t]*$|^ {0,3}(?:```|~~~)", re.MULTILINE
+)
 
 
 def escaped(text: str) -> str:
     """`text` with nothing left for a markdown parser to act on."""
     inert = _SPECIAL.sub(lambda found: _ENTITIES.get(found[1], "\\" + found[1]), text)
-    return _COLUMNS.sub(r"\1\\", _HEAD.sub(r"\1\\---", inert))
+    return _unopened(_COLUMNS.sub(r"\1\\", _HEAD.sub(r"\1\\---", inert)))
+
+
+def _unopened(text: str) -> str:
+    """Text in which no formula begins by two backslashes: one of them is an entity."""
+    return _OPENS.sub(r"\1&#92;", text)
+
+
+def _uncited(text: str) -> str:
+    """Text that cites nothing: within code nothing can be escaped, so a sign that nobody sees stands in the tag."""
+    return _CITES.sub("<\u200b", text)
 
 
 def fenced(text: str, language: str = "") -> str:
     """`text` as a block of code that it cannot leave."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language if _LANGUAGE.fullmatch(language) else ''}\n{text.rstrip()}\n{fence}"
+    return f"{fence}{language if _LANGUAGE.fullmatch(language) else ''}\n{_uncited(text.rstrip())}\n{fence}"
 
 
 _LANGUAGE = re.compile(r"[\w+#.-]*", re.ASCII)
@@ -65,6 +80,7 @@ _TOKEN = re.compile(
     | (?P<inner>^[ \t>]*(?P<marks>`{3,})[\w+#.-]*\n(?:(?![^\n]*```)[^\n]*\S[^\n]*\n)*[ \t>]*(?P=marks)[ \t]*$)
     | (?P<code>(?P<ticks>`+)(?!`)[^\n|]{0,400}?(?<!`)(?P=ticks)(?!`))
     | (?P<tick>`+)
+    | (?P<opens>\\\\(?=[(\[]))
     | (?P<pair>\\[^A-Za-z\n])
     | (?P<command>\\(?=[A-Za-z]))
     | (?P<display>\$\$[^$`]+\$\$)
@@ -88,22 +104,24 @@ def _prose(text: str) -> str:
             case "gap":
                 sure = True
             case "code" | "inner" if not sure:
-                return _doubled(said).replace("`{", "`\\{")
+                return _unopened(_doubled(said).replace("`{", "`\\{"))
             case "tick" | "other":
                 sure = False
             case "command":
                 return "\\\\"
+            case "opens":
+                return "&#92;"
             case "tag":
                 return "&lt;"
             case "mark":
                 return "\\" + said
             case "display" | "formula" if not sets_signs(said.strip("$")):
-                return _doubled(said).replace("$", "\\$").replace("{", "\\{")
+                return _unopened(_doubled(said).replace("$", "\\$").replace("{", "\\{"))
             case _:
                 pass
         return said
 
-    return _COLUMNS.sub(r"\1\\", _HEAD.sub(r"\1***", _TOKEN.sub(write, text)))
+    return _uncited(_COLUMNS.sub(r"\1\\", _HEAD.sub(r"\1***", _TOKEN.sub(write, text))))
 
 
 def _doubled(text: str) -> str:

@@ -94,8 +94,9 @@ def register_renderer(name: str, renderer: Renderer) -> None:
         object that shows itself in a notebook (a figure, a table), a mapping of MIME types to data, a picture's
         bytes, or plain text; None for what would be shown without it. HTML is sanitised: no script, no style, no
         remote picture. Or it returns an ipywidget, made anew for the call: it is shown while the run lasts, and closed
-        at its end; the saved notebook has its text and the result. For more, return ``(widget, beside)``: `beside`, any of the above,
-        is what the saved notebook has in the widget's place. A renderer runs on a thread and has one second.
+        at its end; the saved notebook has its text and the result. For more, return ``(widget, beside)``: `beside`, any
+        of the above, is what the saved notebook has in the widget's place. A renderer runs on a thread and has one
+        second.
 
     Raises
     ------

@@ -7,10 +7,10 @@ HTML's own.
 Classes ``mathjax_ignore`` and ``tex2jax_ignore`` keep "$5 … $6" from becoming a formula.
 
 It guarantees: nothing of a model, a tool or a server reaches the output but as escaped text or HTML that passed nh3;
-each form has at most `TIMES` times the text and `SPARE` characters more (pictures, and the escapes of a text that is
-all ``<``, apart). Where markup would outweigh that, what only adorns goes first: tables of arguments that stand in
-a card's line already, colours of code, then boxes and folding, and at last all structure. No text stands in it twice:
-of a long one the first lines stand before the fold, and the others in it.
+each form has at most `TIMES` times the text (what `flat` makes of it) and `SPARE` characters more, pictures apart.
+Where markup would outweigh that, what only adorns goes first: tables of arguments that stand in a card's line already,
+colours of code, then boxes and folding, and at last all structure. No text stands in it twice: of a long one the first
+lines stand before the fold, and the others in it.
 Below: `document`, `markdown`, `media`, `flat`, `arguments`. Above: `transcript`.
 """
 
@@ -108,7 +108,12 @@ def _reachable(found: re.Match[str]) -> str:
 
 
 def _bare(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    """Text as HTML, with no more escapes than it needs: what cannot begin a tag or a character's name stays."""
+    return _BEGINS.sub(lambda found: "&amp;" if found[0] == "&" else "&lt;", text)
+
+
+_BEGINS = re.compile(r"""[&<](?![&<>"=\d\n])""")
+"""All but what every parser of HTML takes for a sign of the text."""
 
 
 def _pictures(group: Group) -> Iterator[str]:

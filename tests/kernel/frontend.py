@@ -234,6 +234,17 @@ class FrontEnd:
         self.manager.context.destroy(linger=0)
         self._home.cleanup()
 
+    def watch_end(self, timeout: float = TIMEOUT) -> float:
+        """Take messages until the kernel has ended, and what it sent last; the seconds that took."""
+        begun, process = time.monotonic(), psutil.Process(self.pid)
+        while time.monotonic() - begun < timeout:
+            ended = not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+            ready: list[tuple[Any, int]] = self._poller.poll(100)
+            self._take({socket for socket, _ in ready})
+            if ended and not ready:
+                return time.monotonic() - begun
+        raise TimeoutError(f"the kernel runs on after {timeout} s")
+
     def __enter__(self) -> Self:
         return self
 

@@ -44,3 +44,25 @@ def test_a_failing_run_stops_the_notebook_unless_errors_are_allowed() -> None:
     assert [output.output_type for output in failed] == ["display_data", "error"]
     assert len(failed[1].traceback) == 1
     assert "Hello" in after[0].data["text/markdown"]
+
+
+WAITING = """
+go_on = asyncio.Event()
+async def wait() -> str:
+    await go_on.wait()
+    return "waited"
+waiting = Agent("waiting", model=ScriptedModel([ToolCall("wait", {}), "Hello **you**."]), tools=[wait])
+one = %agent_run -n -b waiting hi
+two = %agent_run -n -b sleeper go
+three = %agent_run -n -b --plain sleeper go
+"""
+
+
+def test_a_background_run_that_ends_while_another_cell_runs_is_whole_in_its_own() -> None:
+    begun, waited = executed(
+        WAITING, "go_on.set()\ntwo.cancel()\nthree.cancel()\n[(await run).reason for run in (one, two, three)]"
+    )
+    assert [set(output.data) for output in begun] == [{"text/html", "text/markdown", "text/plain"}] * 3
+    assert "Hello" in begun[0].data["text/markdown"]
+    assert ["Stopped after" in output.data["text/plain"] for output in begun] == [False, True, True]
+    assert [output.output_type for output in waited] == ["execute_result"]

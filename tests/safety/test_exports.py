@@ -64,6 +64,8 @@ def test_finished_interrupted_and_saved_in_mid_run_all_of_it_is_in_the_export(ex
 
 # ---------------------------------------------------------------- TeX
 
+CITES = '<cite data-cite="x&#10;&#96;&#96;&#96;&#10;\\input{x}&#10;">y</cite>'
+"""What nbconvert makes a command of, also in code: a fence of backticks that no backtick shows ends in the middle."""
 TEX = (
     r"see \input{/etc/passwd} and \\\input{x} and `\input{x}`{=latex}",
     "```{=latex}\n\\input{x}\n```",
@@ -79,6 +81,11 @@ TEX = (
     r"\begin{filecontents}{x}\end{filecontents}\def\x{y}\csname input\endcsname ^^5cinput",
     "-----  ----\na\n\n\\input{x}\n---",
     "| \\input{x} |\n|---|\n| b |",
+    CITES,
+    f"```\n{CITES}\n```",
+    f"see `{CITES}`",
+    f"- one\n\n      {CITES}",
+    r"\(a} # \) \\(\input{x} } & \\) \\[ } & \\] \\\\(b}",
 )
 
 
@@ -98,7 +105,8 @@ def test_no_word_of_a_run_is_a_command_of_tex_and_none_is_lost() -> None:
     assert "Interrupted after" in body and "\\(x_1\\)" in body and "\\frac{a}{b}" in body
     assert len(re.findall("secret: ?hidden", body)) >= 2 and "Title" in body
     body = re.sub(r"\\begin\{verbatim\}.*?\\end\{verbatim\}", "", body, flags=re.DOTALL)
-    assert re.findall(r"\\(?:input|write|def\\x|csname|begin\{filecontents)|\^\^5c", body) == []
+    assert re.findall(r"\\(?:input|cite|write|def\\x|csname|begin\{filecontents)|\^\^5c", body) == []
+    assert set(re.findall(r"\\[(\[].*?\\[)\]]", body)) == {"\\(x_1\\)", "\\(\\frac{a}{b}\\)"}
 
 
 def test_formulas_and_code_stay_as_they_are() -> None:
