@@ -61,6 +61,10 @@ class Attachment:
         """The cell that executes on this thread, whoever asks; None between cells."""
         return self._cells.executing_cell()
 
+    def at_next_cell(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` once, at the beginning of the next cell."""
+        self._cells.on_next(callback)
+
     def foreground(self) -> AbstractContextManager[Foreground]:
         """Own the comm gate and SIGINT for a run: enter this before anything else of the run is acquired."""
         return self._foregrounds.acquire()

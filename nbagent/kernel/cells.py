@@ -102,6 +102,7 @@ class Cells:
         self._stacks: dict[int, list[_Entry]] = {}
         self._on_begin: list[Callable[[Cell], None]] = []
         self._on_end: list[Callable[[Cell, Any], None]] = []
+        self._on_next: list[Callable[[], None]] = []
         self._hooks = {
             "pre_execute": self._pre_execute,
             "pre_run_cell": self._pre_run_cell,
@@ -130,6 +131,10 @@ class Cells:
     def on_begin(self, callback: Callable[[Cell], None]) -> None:
         """Call `callback(cell)` at the beginning of each cell, in its own task."""
         self._on_begin.append(callback)
+
+    def on_next(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` once, at the beginning of the next cell."""
+        self._on_next.append(callback)
 
     def on_end(self, callback: Callable[[Cell, Any], None]) -> None:
         """Call `callback(cell, result)` at the end of each cell."""
@@ -181,6 +186,9 @@ class Cells:
         cell = self._new_cell()
         for callback in self._on_begin:
             callback(cell)
+        waiting, self._on_next = self._on_next, []
+        for callback in waiting:
+            callback()
         return cell
 
     def _new_cell(self) -> Cell:

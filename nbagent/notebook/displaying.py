@@ -2,7 +2,8 @@
 
 IPython's own functions are untyped; the rest of `notebook` sees only these. A `View` is made in the cell that is
 to keep it: its updates find that output by their display id, whatever runs when they come. While another cell executes
-they go out in its name: nbclient, and with it papermill, hears nothing else, and finds the output all the same.
+they go out in its name, and what ended between two cells once more in the next one's: nbclient, and with it papermill,
+hears nothing else, and finds the output all the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from nbagent.notebook.ground import Cell
+from nbagent.notebook.ground import Cell, Ground
 from nbagent.plaintext import plain
 
 Document = Mapping[str, Any]
@@ -43,6 +44,30 @@ class View:
         """
         with within(executing):
             self._publisher.publish(dict(document), {}, transient=self._transient, update=True)
+
+
+class Views:
+    """Every output that shows one run, replaced together."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._views: list[View] = []
+
+    def add(self, content: Any) -> None:
+        """Show `content` in the cell that runs now."""
+        self._views.append(View(content))
+
+    def replace(self, document: Document) -> None:
+        """Put `document` in the place of each."""
+        executing = self._ground.executing()
+        for view in self._views:
+            view.replace(document, executing)
+
+    def conclude(self, document: Document, *, heard: bool) -> None:
+        """Put the last document there; `heard` says that a page listens, also between cells."""
+        self.replace(document)
+        if not heard and self._ground.executing() is None:
+            self._ground.at_next_cell(lambda: self.replace(document))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ only these Protocols of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -51,4 +52,5 @@ class Ground(Protocol):
 
     def cell(self) -> Cell | None: ...
     def executing(self) -> Cell | None: ...
+    def at_next_cell(self, callback: Callable[[], None]) -> None: ...
     def foreground(self) -> AbstractContextManager[Foreground]: ...

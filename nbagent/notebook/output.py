@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from nbagent.events import Event
 from nbagent.notebook.attendance import PATIENCE, Flag
-from nbagent.notebook.displaying import Document, View
+from nbagent.notebook.displaying import Document, Views
 from nbagent.notebook.printing import Printing, may_print
 from nbagent.notebook.questions import Place
 from nbagent.notebook.versions import Beside, Versions
 
 if TYPE_CHECKING:
-    from nbagent.notebook.ground import Cell
+    from nbagent.notebook.ground import Ground
     from nbagent.notebook.plan import Plan
 
 
@@ -64,18 +64,17 @@ class WidgetOutput:
         The run.
     stop
         Called when the user presses Stop; from any thread.
-    executing
-        Which cell executes.
+    ground
+        Where it runs.
     """
 
     lossless = True
 
-    def __init__(self, plan: Plan, *, stop: Callable[[], None], executing: Callable[[], Cell | None]) -> None:
+    def __init__(self, plan: Plan, *, stop: Callable[[], None], ground: Ground) -> None:
         from nbagent.widgets.transcript import Transcript
 
-        self._executing = executing
         self._transcript = Transcript(on_stop=stop, **plan.about)
-        self._views: list[View] = []
+        self._views = Views(ground)
         self._versions = Versions(self._transcript.bundle, self._send_unseen)
         self._beside = Beside(
             self._transcript.texts,
@@ -106,7 +105,7 @@ class WidgetOutput:
 
     def display(self) -> None:
         """Show it in the cell that runs now."""
-        self._views.append(View(self._transcript.widget))
+        self._views.add(self._transcript.widget)
 
     def note(self, text: str) -> None:
         """Say something that no event tells."""
@@ -119,7 +118,8 @@ class WidgetOutput:
         self._beside.stop()
         if self._printing is not None:
             self._printing.finish()
-        return await self._transcript.finish(self._replace)
+        heard = self._transcript.ready.is_set()
+        return await self._transcript.finish(lambda document: self._views.conclude(document, heard=heard))
 
     def abandon(self) -> None:
         """Close the models."""
@@ -135,10 +135,6 @@ class WidgetOutput:
         if unseen and asyncio.get_running_loop().time() > self._patience:
             self._versions.touch()
 
-    def _replace(self, document: Document) -> None:
-        for view in self._views:
-            view.replace(document, self._executing())
-
     def _send_unseen(self, version: Document) -> None:
         """Give text to a front end without widgets; the widget stays, for a page that is only slow."""
         if not self._transcript.ready.is_set():
@@ -146,7 +142,7 @@ class WidgetOutput:
 
     def _send_beside(self, version: Document) -> None:
         view = {"version_major": 2, "version_minor": 0, "model_id": self._transcript.widget.model_id}
-        self._replace({**version, "application/vnd.jupyter.widget-view+json": view})
+        self._views.replace({**version, "application/vnd.jupyter.widget-view+json": view})
 
 
 class MarkdownOutput:
@@ -154,7 +150,7 @@ class MarkdownOutput:
 
     Parameters
     ----------
-    plan, stop, executing
+    plan, stop, ground
         As for `WidgetOutput`; there is no Stop button here.
     """
 
@@ -162,13 +158,12 @@ class MarkdownOutput:
     ready = None
     place = None
 
-    def __init__(self, plan: Plan, *, stop: Callable[[], None], executing: Callable[[], Cell | None]) -> None:
+    def __init__(self, plan: Plan, *, stop: Callable[[], None], ground: Ground) -> None:
         from nbagent.widgets.document import Document as Blocks
 
-        self._executing = executing
         self._blocks = Blocks(**plan.about)
-        self._views: list[View] = []
-        self._versions = Versions(self._bundle, self._replace)
+        self._views = Views(ground)
+        self._versions = Versions(self._bundle, self._views.replace)
 
     async def on_event(self, event: Event) -> None:
         """Take one event; a new version is sent when it is worth it."""
@@ -178,7 +173,7 @@ class MarkdownOutput:
 
     def display(self) -> None:
         """Show it in the cell that runs now."""
-        self._views.append(View(self._bundle()))
+        self._views.add(self._bundle())
 
     def note(self, text: str) -> None:
         """Say something that no event tells."""
@@ -189,16 +184,12 @@ class MarkdownOutput:
         """The last version, which is the document."""
         self._versions.stop()
         document = self._bundle()
-        self._replace(document)
+        self._views.conclude(document, heard=False)
         return document
 
     def abandon(self) -> None:
         """Nothing was shown."""
         self._versions.stop()
-
-    def _replace(self, document: Document) -> None:
-        for view in self._views:
-            view.replace(document, self._executing())
 
     def _bundle(self) -> Document:
         from nbagent.widgets.static import bundle

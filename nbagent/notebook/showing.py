@@ -148,7 +148,7 @@ class Showing:
             return TerminalOutput(plan, stop=self._weakly("cancelled"))
         output = MarkdownOutput if plan.command.plain else WidgetOutput
         try:
-            return output(plan, stop=self._weakly("cancelled"), executing=self._workspace.ground.executing)
+            return output(plan, stop=self._weakly("cancelled"), ground=self._workspace.ground)
         except ImportError as error:
             raise UsageError(
                 f"this kernel has no ipywidgets or no anywidget ({error}): {install_hint()}, then restart the kernel; "

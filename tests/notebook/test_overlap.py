@@ -295,6 +295,22 @@ def test_k4_a_background_runs_output_stays_in_its_cell_when_others_print(front: 
     assert "sync tool again" in document
 
 
+def test_k4_what_ends_between_two_cells_is_told_again_in_the_next_ones_name(front: FrontEnd) -> None:
+    """nbclient hears only of the cell that it waits for; no page shows the transcript there."""
+    front.ready = False
+    try:
+        cells = [front.run(f"%agent_run -n -b {plain} sleeper go") for plain in ("", "--plain")]
+        front.run("import nbagent.runtime\nfor run in nbagent.runtime.live_runs(): run.cancel('cancelled')")
+        ended = [kept_later(front, cell) for cell in cells]
+    finally:
+        front.ready = True
+    after, later = front.run("pass"), front.run("pass")
+    told = {m["content"]["transient"]["display_id"]: m["content"]["data"] for m in after.outputs}
+    shown = [cell.outputs[0]["content"]["transient"]["display_id"] for cell in cells]
+    assert [told[display_id] for display_id in shown] == ended
+    assert later.outputs == []
+
+
 # ---------------------------------------------------------------- wherever a magic can stand
 
 CALL = "get_ipython().run_line_magic('agent_run', '-n asking go')"
