@@ -130,14 +130,12 @@ class Questions:
                 pass
 
     async def aclose(self) -> None:
-        """Take back what is left; bounded, idempotent."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=1)
-        for question in list(self._forms):
-            self._drop(question)
+        """Take back what is left, also where it is cancelled itself; bounded, idempotent."""
+        try:
+            await _end(*self._tasks.values())
+        finally:
+            for question in list(self._forms):
+                self._drop(question)
 
     # ------------------------------------------------------------ one question
 

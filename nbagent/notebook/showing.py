@@ -125,8 +125,10 @@ class Showing:
             try:
                 await self.stream.join()
             finally:
-                document = await self._output.finish()
-                await self._questions.aclose()
+                try:
+                    document = await self._output.finish()
+                finally:
+                    await self._questions.aclose()
                 if self.stream.stopped is None:
                     runs.discard(self.run)
                 else:
