@@ -12,9 +12,11 @@ import json
 import os
 import re
 import secrets
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +110,20 @@ class Lab:
         if not running.wait(60) or not self.port:
             self.__exit__()
             raise RuntimeError(f"{self.app} did not start:\n" + "".join(self.log[-20:]))
+        self._listens()
         return self
+
+    def _listens(self) -> None:
+        """Wait until it does: it tells its address before."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.05)  # there is no event to wait for
 
     def _read(self, running: threading.Event) -> None:
         assert self._process.stderr is not None
