@@ -297,6 +297,7 @@ def test_k3_an_interrupt_at_any_instant_leaves_nothing_behind(front: FrontEnd, a
         except TimeoutError:  # it came while the kernel ignored it: before the request was handled
             front.interrupt()
             front.wait_for(lambda cell=cell: cell.idle_at)
+            front.run("pass")  # where the kernel was only slow, one of the two comes here
         ended.append(cell.error)
         after = front.run("print(rig.owned(), rig.reentry._local.__dict__.get('entered'))\nx = rig.agent_run('hi')")
         assert (after.status, after.text.strip()) == ("ok", "True default_int_handler None"), after.outputs
