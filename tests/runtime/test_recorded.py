@@ -119,8 +119,9 @@ async def test_a_question_with_a_deadline_is_cancelled_when_it_has_come() -> Non
     (asked,) = [event for event in events if isinstance(event, ElicitationRequest)]
     (resolved,) = [event for event in events if isinstance(event, ElicitationResolved)]
     assert asked.deadline is not None and asked.deadline == pytest.approx(asked.timestamp + 0.05, abs=0.04)
-    assert (resolved.action, resolved.note) == ("cancel", "no answer within 0.05 s")
-    assert "cancel: no answer within 0.05 s" in stream.result().messages[-2].content
+    assert resolved.action == "cancel"
+    assert resolved.note in ("no answer within 0.05 s", "no answer within 0.04 s")  # what was left when it was asked
+    assert f"cancel: {resolved.note}" in stream.result().messages[-2].content
     assert_nothing_left(runtime)
 
 
