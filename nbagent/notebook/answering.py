@@ -21,8 +21,6 @@ from nbagent.notebook.displaying import Document, table
 from nbagent.notebook.parsing import AnswerCommand
 from nbagent.plaintext import plain
 
-_MOST_FILLED = 60
-
 if TYPE_CHECKING:
     from nbagent.runtime.bridge import Question
     from nbagent.runtime.life import Home
@@ -152,6 +150,10 @@ def _example(request: Event) -> str:
     properties = cast("dict[str, dict[str, Any]]", request.schema.get("properties") or {})
     values = {name: _filler(field) for name, field in properties.items()}
     return plain(json.dumps(values, ensure_ascii=False, default=str))
+
+
+_MOST_FILLED = 60
+"""Characters of a value that an example repeats."""
 
 
 def _filler(field: Any) -> Any:

@@ -37,7 +37,7 @@ class View:
         self._transient = {"display_id": handle.display_id}
         self._publisher = _publisher()
 
-    def replace(self, document: Document, executing: Cell | None = None) -> None:
+    def replace(self, document: Document, executing: Cell | None) -> None:
         """Put `document` in the output's place, in the name of the cell that executes, where one does.
 
         It goes where the output went: a `%%capture` in another cell does not get hold of it.

@@ -127,12 +127,6 @@ class Field:
         shown = self.raw == self._default and not self._is_empty(self._default)
         return self.spec.schema.get("default", MISSING) if shown else MISSING
 
-    def enter(self, value: Any) -> None:
-        """Put a JSON value into the input; one that it cannot hold is dropped."""
-        raw = self._held(value)
-        if raw is not MISSING:
-            setattr(self.input, self.trait, raw)
-
     def clear(self) -> None:
         """Forget what was entered."""
         setattr(self.input, self.trait, self._empty())
